@@ -1,0 +1,66 @@
+// Package object is the stored form of content: one zstd stream whose decoded bytes
+// have the digest that names the object. Encoding is deterministic for one version of
+// this program; decoding is bounded by the signed size and verifies the digest.
+package object
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+
+	"uplevel/internal/digest"
+)
+
+// window bounds the memory of encoder and decoder: 4 MiB.
+const window = 4 << 20
+
+// Encode writes the stored form of r's content to w and returns the content's digest
+// and size.
+func Encode(w io.Writer, r io.Reader) (digest.Digest, int64, error) {
+	enc, err := zstd.NewWriter(w,
+		zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(window),
+		zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithLowerEncoderMem(true))
+	if err != nil {
+		return digest.Digest{}, 0, fmt.Errorf("starting compression: %w", err)
+	}
+	sum, size, err := digest.Copy(enc, r)
+	if closeErr := enc.Close(); err == nil {
+		err = closeErr
+	}
+	return sum, size, err
+}
+
+// NewReader returns the content of a stored object. It ends with [digest.ErrMismatch]
+// unless the content has that digest and size, and never gives more than size bytes.
+// The caller must close it.
+func NewReader(stored io.Reader, sum digest.Digest, size int64) (io.ReadCloser, error) {
+	dec, err := zstd.NewReader(stored,
+		zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(2*window))
+	if err != nil {
+		return nil, fmt.Errorf("starting decompression: %w", err)
+	}
+	return &reader{Reader: digest.NewReader(damageReader{dec}, sum, size), dec: dec}, nil
+}
+
+type reader struct {
+	io.Reader
+	dec *zstd.Decoder
+}
+
+func (r *reader) Close() error {
+	r.dec.Close()
+	return nil
+}
+
+// damageReader turns the decoder's errors into [digest.ErrMismatch]: bytes that are no
+// stored object are not the content asked for.
+type damageReader struct{ dec *zstd.Decoder }
+
+func (d damageReader) Read(p []byte) (int, error) {
+	n, err := d.dec.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: %w", digest.ErrMismatch, err)
+	}
+	return n, err
+}
