@@ -244,5 +244,8 @@ func Parse(data []byte) (*Plan, error) {
 	if err := json.Unmarshal(data, &p); err != nil {
 		return nil, fmt.Errorf("plan: %w", err)
 	}
-	return &p, p.Check()
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	return &p, nil
 }

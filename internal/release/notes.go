@@ -107,7 +107,10 @@ func ParseNotes(data []byte) (Notes, error) {
 	if err := json.Unmarshal(data, &n); err != nil {
 		return Notes{}, fmt.Errorf("notes: %w", err)
 	}
-	return n, n.Check()
+	if err := n.Check(); err != nil {
+		return Notes{}, err
+	}
+	return n, nil
 }
 
 // Headline returns the first line of an update's description.
