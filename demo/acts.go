@@ -197,6 +197,16 @@ func (d *demo) admit(ctx context.Context) error {
 	return errors.Join(err, d.writeEnv())
 }
 
+// tellJourney writes the operator's commands into the file that JOURNEY names.
+func (d *demo) tellJourney(context.Context) error {
+	file := os.Getenv("JOURNEY")
+	if file == "" {
+		return nil
+	}
+	return d.journey.write(filepath.Join(d.root, file), d.home, "allure-2", d.wire.listener.Addr().String(), "updates.example",
+		d.listen, "updates.example", d.dir+"/", "")
+}
+
 // customise is what every operator does: a setting, and files that appear at work.
 func (d *demo) customise(ctx context.Context) error {
 	d.title("The operator gives Java more memory; the product writes a log")
@@ -212,6 +222,7 @@ func (d *demo) customise(ctx context.Context) error {
 
 func (d *demo) look(ctx context.Context) error {
 	d.title("What is newer, and what would an update do")
+	d.journey = &journey{}
 	d.stage.env = append(d.stage.env, "UPLEVEL_SERVICE=https://"+d.wire.listener.Addr().String())
 	return d.all(ctx, "uplevel current-state", "uplevel check", "uplevel plan")
 }
@@ -219,6 +230,9 @@ func (d *demo) look(ctx context.Context) error {
 // refusals shows that a wrong password and a wrong byte get nowhere.
 func (d *demo) refusals(ctx context.Context) error {
 	d.title("A wrong password, and one flipped byte on the service's disk")
+	told := d.journey
+	d.journey = nil
+	defer func() { d.journey = told }()
 	if _, err := d.typed(ctx, 11, "uplevel update -p 'not the password'"); err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type stage struct {
 	env  []string // their environment
 	home string   // product home whose files are watched; may be empty
 	wire *meter   // counts what crosses the network; may be nil
+
+	journey *journey // collects what is typed; nil: nothing
 }
 
 func (s *stage) title(format string, args ...any) {
@@ -51,6 +53,9 @@ func (s *stage) typed(ctx context.Context, want int, line string) (string, error
 	}
 	fmt.Fprintf(s.out, "   → exit %d, %.1f s%s%s\n", code, time.Since(began).Seconds(),
 		s.wire.since(sent), moved(before, s.look()))
+	if s.journey != nil {
+		s.journey.add(line, printed, code)
+	}
 	if code != want {
 		return printed, fmt.Errorf("%q ended with exit %d, want %d", line, code, want)
 	}
