@@ -1,0 +1,79 @@
+package update
+
+import (
+	"fmt"
+
+	"uplevel/internal/reconcile"
+	"uplevel/internal/release"
+)
+
+// Options say what change is wanted. The zero value brings the product to the latest
+// live level of its channel, stops at conflicts, and keeps what it replaces.
+type Options struct {
+	Level          string           // as typed: "" or "0" is the latest, else "8" or "7.1.0.8"
+	Channel        string           // "" is the installation's own
+	AtLeast        bool             // nothing to do when the product is at Level or above
+	StopAtFloor    bool             // go no further than the first floor on the way
+	States         []release.State  // testing or verifying: levels asked for besides live ones
+	OnConflict     reconcile.Policy // zero: stop
+	RestoreRemoved bool             // bring back what the operator removed
+	AcceptEULA     bool             // accept the terms in force for the organisation first
+	DryRun         bool             // change nothing; the result and the error are the real run's
+	NoBackup       bool             // keep no pristine content that is replaced
+	Backup         string           // folder for a full copy of the home; "" is none
+	NoChangelog    bool             // write no changelog and no summary
+	Keep           int              // levels to keep for going back; 0 is 3
+	NoReport       bool             // tell the service nothing afterwards
+	Offline        bool             // no network at all: for commands that can do without
+}
+
+// DefaultKeep is how many levels are kept for going back.
+const DefaultKeep = 3
+
+func (o Options) keep() int {
+	if o.Keep <= 0 {
+		return DefaultKeep
+	}
+	return o.Keep
+}
+
+// RevertOptions say how far to go back.
+type RevertOptions struct {
+	To           string // "" is the change before; else a level ("7" or "7.1.0.7") or "#12", a history id
+	DiscardEdits bool   // former bytes also where the operator edited since
+	OnConflict   reconcile.Policy
+	NoReport     bool
+	DryRun       bool
+	Keep         int // levels to keep for going back; 0 is 3
+}
+
+// Resolution is the operator's choice for one conflict.
+type Resolution struct {
+	Mine   bool   // keep what is there
+	Theirs bool   // take what the vendor ships
+	File   string // take this file's content
+}
+
+func (r Resolution) check() error {
+	n := 0
+	for _, given := range []bool{r.Mine, r.Theirs, r.File != ""} {
+		if given {
+			n++
+		}
+	}
+	if n != 1 {
+		return fmt.Errorf("want exactly one of mine, theirs and a file")
+	}
+	return nil
+}
+
+// CheckOptions say what to look for.
+type CheckOptions struct {
+	Channel string
+	States  []release.State
+}
+
+// VerifyOptions say how strict to be.
+type VerifyOptions struct {
+	Strict bool // customised, missing and foreign files are failures too
+}
