@@ -20,7 +20,7 @@ func (r *run) settle() {
 		r.settleFolder(p, content[p], i)
 		if up := p.above; up != nil {
 			c := content[up]
-			c.stays = c.stays || p.stands()
+			c.stays = c.stays || p.stands() || content[p].stays
 			c.undecided = c.undecided || p.action == plan.Conflict
 			c.added = c.added || p.action == plan.Add
 			content[up] = c
