@@ -104,7 +104,7 @@ func (p Principal) Actor(address string) Actor { return Actor{Name: p.User.Email
 // no longer good at that instant, or whose role or scopes do not include the right.
 // Token and user give problem.Credentials, all else problem.NotEntitled.
 func (p Principal) May(now time.Time, right Right) error {
-	if err := p.check(now); err != nil {
+	if err := p.Check(now); err != nil {
 		return err
 	}
 	rights := roleRights(p.User.Role)
@@ -124,7 +124,9 @@ func (p Principal) May(now time.Time, right Right) error {
 		"a token with scope %s may not %s", strings.Join(p.Token.Scopes, ", "), right)
 }
 
-func (p Principal) check(now time.Time) error {
+// Check refuses, with a *problem.Error, a principal whose token, user or organisation is
+// no longer good at that instant.
+func (p Principal) Check(now time.Time) error {
 	switch {
 	case p.User.ID == "" || p.Token.ID == "" || over(p.User.Revoked, now) || over(p.Token.Revoked, now):
 		return problem.New(problem.Credentials, "log in again, or ask for another token", "Invalid credentials")

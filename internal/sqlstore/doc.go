@@ -15,7 +15,7 @@
 //	              SetPassword(ctx, by, user, passwordHash string) error
 //	              RevokeUser(ctx, by, id string, at time.Time) error
 //	              UserByEmail(ctx, email string) (entitlement.User, passwordHash string, error)
-//	              LoginAttempt, LoginSucceeded  // slow-down; see access.Store
+//	              LoginFailures, LoginFailed, LoginSucceeded // slow-down: access.Accounts
 //	Tokens        AddToken(ctx, by, t entitlement.Token, hash [32]byte) (entitlement.Token, error) // ID and Created are set
 //	              PrincipalByToken(ctx, hash [32]byte) (entitlement.Principal, stored [32]byte, error)
 //	              TokenUsed(ctx, id string, at time.Time) error

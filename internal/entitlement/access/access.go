@@ -1,0 +1,217 @@
+package access
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"strings"
+	"time"
+
+	"uplevel/internal/entitlement"
+	"uplevel/internal/problem"
+)
+
+// Accounts is where the door looks up who comes with a password.
+type Accounts interface {
+	// UserByEmail returns a user, revoked or not, and the password hash; fs.ErrNotExist.
+	UserByEmail(ctx context.Context, email string) (entitlement.User, string, error)
+	// LoginFailures returns what is known of each subject, in the same order.
+	LoginFailures(ctx context.Context, subjects []string) ([]Failures, error)
+	// LoginFailed counts a failure of each subject; those before forget do not count.
+	LoginFailed(ctx context.Context, subjects []string, at, forget time.Time) error
+	// LoginSucceeded forgets the failures of a subject.
+	LoginSucceeded(ctx context.Context, subject string) error
+}
+
+// Tokens is where the door keeps tokens, by the SHA-256 of their secret.
+type Tokens interface {
+	AddToken(ctx context.Context, by entitlement.Actor, t entitlement.Token, hash [32]byte) (entitlement.Token, error)
+	// PrincipalByToken returns who a token speaks for, revoked or not, and the hash as
+	// stored; fs.ErrNotExist.
+	PrincipalByToken(ctx context.Context, hash [32]byte) (entitlement.Principal, [32]byte, error)
+	TokenUsed(ctx context.Context, id string, at time.Time) error
+}
+
+// Failures are the failed logins of an account or an address.
+type Failures struct {
+	Count int
+	Last  time.Time
+}
+
+// How failed logins are slowed down: so many are free, then each doubles the wait.
+const (
+	freeByAccount = 5
+	freeByAddress = 30
+	longestWait   = 15 * time.Minute
+	forgetAfter   = time.Hour
+)
+
+// DefaultLife is how long a token from a login lives.
+const DefaultLife = 2 * time.Hour
+
+// tokenPrefix begins every token, so that secret scanners find a leaked one.
+const tokenPrefix = "upl_"
+
+// Slowed says how long to wait before the next login is looked at.
+type Slowed struct{ Wait time.Duration }
+
+// Error says so.
+func (s *Slowed) Error() string {
+	return fmt.Sprintf("too many failed logins: wait %d s", int(s.Wait/time.Second)+1)
+}
+
+// Door lets people and programs in.
+type Door struct {
+	Accounts Accounts
+	Tokens   Tokens
+	Hasher   *Hasher
+	Now      func() time.Time
+	Life     time.Duration // of a token from a login; 0: DefaultLife
+}
+
+// Login checks a password and makes a token good for updating only. Unknown user,
+// revoked user and wrong password are one answer that takes the same work: a
+// *problem.Error of kind Credentials. After too many failures of the account or from
+// the address, whether there is such an account or not, it wraps [*Slowed]. A token is
+// accepted in place of a password and comes back as it is.
+func (d *Door) Login(ctx context.Context, email, password, address string) (string, entitlement.Token, error) {
+	if strings.HasPrefix(password, tokenPrefix) {
+		if p, err := d.Principal(ctx, strings.TrimSpace(password)); err == nil {
+			return strings.TrimSpace(password), d.lived(p.Token), nil
+		}
+	}
+	var user entitlement.User
+	err := d.Hasher.slot(ctx, func() error {
+		var err error
+		user, err = d.checkPassword(ctx, email, password, address)
+		return err
+	})
+	if err != nil {
+		return "", entitlement.Token{}, err
+	}
+	token := entitlement.Token{User: user.ID, Name: "login", Scopes: []string{"update"}, Expires: d.Now().Add(d.life())}
+	return d.NewToken(ctx, entitlement.Actor{Name: user.Email, Address: address}, token)
+}
+
+func (d *Door) life() time.Duration {
+	if d.Life > 0 {
+		return d.Life
+	}
+	return DefaultLife
+}
+
+// lived gives a token without end one for this login, since the answer has a date.
+func (d *Door) lived(t entitlement.Token) entitlement.Token {
+	if t.Expires.IsZero() {
+		t.Expires = d.Now().Add(d.life())
+	}
+	return t
+}
+
+// checkPassword runs in a hasher's slot, so that at most as many guesses as there are
+// slots get past the slow-down at once.
+func (d *Door) checkPassword(ctx context.Context, email, password, address string) (entitlement.User, error) {
+	account := "account:" + strings.ToLower(strings.TrimSpace(email))
+	if len(account) > 300 {
+		account = account[:300]
+	}
+	subjects := []string{account, "address:" + network(address)}
+	failures, err := d.Accounts.LoginFailures(ctx, subjects)
+	if err != nil {
+		return entitlement.User{}, err
+	}
+	now := d.Now()
+	if wait := max(waitFor(now, failures[0], freeByAccount), waitFor(now, failures[1], freeByAddress)); wait > 0 {
+		slowed := &Slowed{Wait: wait}
+		return entitlement.User{}, problem.New(problem.Credentials,
+			fmt.Sprintf("wait %d s, then try again with the right password", int(wait/time.Second)+1), "Invalid credentials: %w", slowed)
+	}
+	user, hash, err := d.Accounts.UserByEmail(ctx, email)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return entitlement.User{}, err
+	}
+	known := err == nil && (user.Revoked.IsZero() || now.Before(user.Revoked))
+	if right := d.Hasher.matches(hash, password); !right || !known {
+		return entitlement.User{}, errors.Join(invalid(), d.Accounts.LoginFailed(ctx, subjects, now, now.Add(-forgetAfter)))
+	}
+	if failures[0].Count > 0 {
+		return user, d.Accounts.LoginSucceeded(ctx, account)
+	}
+	return user, nil
+}
+
+func invalid() error {
+	return problem.New(problem.Credentials,
+		"check user and password; in a shell, put a password with $ in single quotes", "Invalid credentials")
+}
+
+func waitFor(now time.Time, f Failures, free int) time.Duration {
+	if f.Count < free || now.Sub(f.Last) > forgetAfter {
+		return 0
+	}
+	wait := longestWait
+	if over := f.Count - free; over < 10 {
+		wait = min(wait, time.Second<<over)
+	}
+	return max(f.Last.Add(wait).Sub(now), 0)
+}
+
+// network returns what of an address counts: IPv6 is handed out by /64.
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return address
+	}
+	ip = ip.Unmap()
+	if ip.Is6() {
+		if p, err := ip.WithZone("").Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return ip.String()
+}
+
+// NewToken makes a token and returns its secret, which is shown once.
+func (d *Door) NewToken(ctx context.Context, by entitlement.Actor, t entitlement.Token) (string, entitlement.Token, error) {
+	var raw [32]byte
+	if _, err := rand.Read(raw[:]); err != nil {
+		return "", t, fmt.Errorf("making a token: %w", err)
+	}
+	secret := tokenPrefix + base64.RawURLEncoding.EncodeToString(raw[:])
+	t, err := d.Tokens.AddToken(ctx, by, t, sha256.Sum256([]byte(secret)))
+	if err != nil {
+		return "", t, fmt.Errorf("storing a token: %w", err)
+	}
+	return secret, t, nil
+}
+
+// Principal returns who a token speaks for, or a *problem.Error: Credentials when the
+// token is unknown, expired or revoked, or its user is; NotEntitled when the
+// organisation is revoked. It asks the store each time, so that a revocation takes
+// effect at once.
+func (d *Door) Principal(ctx context.Context, secret string) (entitlement.Principal, error) {
+	hash := sha256.Sum256([]byte(secret))
+	p, stored, err := d.Tokens.PrincipalByToken(ctx, hash)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && subtle.ConstantTimeCompare(hash[:], stored[:]) != 1 {
+		return entitlement.Principal{}, problem.New(problem.Credentials, "log in again, or ask for another token", "Invalid credentials")
+	}
+	if err != nil {
+		return entitlement.Principal{}, err
+	}
+	now := d.Now()
+	if err := p.Check(now); err != nil {
+		return entitlement.Principal{}, err
+	}
+	if now.Sub(p.Token.LastUse) >= time.Minute {
+		if err := d.Tokens.TokenUsed(ctx, p.Token.ID, now); err != nil {
+			return entitlement.Principal{}, err
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,147 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver
+
+	"uplevel/internal/problem"
+	"uplevel/internal/release"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Records reads the release record of a listed level from the object store. It fails
+// when the object is missing, damaged, or of another level.
+type Records func(ctx context.Context, line release.Line, level int, record release.Ref) (release.Record, error)
+
+// Options say which database to open and how.
+type Options struct {
+	URL     string           // sqlite:PATH
+	Migrate bool             // create and migrate; without it a database that is behind is refused
+	Now     func() time.Time // the clock; wanted
+	Records Records          // wanted for making metadata current
+	Log     *slog.Logger     // nil: nothing is said
+}
+
+// DB is an open database. It is safe for concurrent use. Close it.
+type DB struct {
+	sql     *sql.DB
+	schema  *goose.Provider
+	now     func() time.Time
+	records Records
+}
+
+// Open opens the database. A database newer than this program is refused, and so is
+// one that is behind unless it may be migrated.
+func Open(ctx context.Context, opts Options) (*DB, error) {
+	if opts.Now == nil {
+		return nil, errors.New("sqlstore: Options.Now is missing")
+	}
+	dsn, err := dataSource(opts.URL)
+	if err != nil {
+		return nil, err
+	}
+	handle, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("opening database %s: %w", opts.URL, err)
+	}
+	handle.SetMaxOpenConns(8)
+	db := &DB{sql: handle, now: opts.Now, records: opts.Records}
+	if err := db.prepare(ctx, opts); err != nil {
+		return nil, errors.Join(err, handle.Close())
+	}
+	return db, nil
+}
+
+// dataSource turns sqlite:PATH into what the driver wants. Writers take the lock when
+// they begin, so that two of them wait for one another instead of failing half-way.
+func dataSource(address string) (string, error) {
+	path, ok := strings.CutPrefix(address, "sqlite:")
+	if !ok || path == "" {
+		return "", problem.New(problem.Usage, "give --database sqlite:PATH", "database %.200q: this program knows sqlite:PATH", redact(address))
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("database %s: %w", path, err)
+	}
+	options := url.Values{
+		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "foreign_keys(1)", "synchronous(FULL)"},
+		"_txlock": {"immediate"},
+	}
+	return "file:" + (&url.URL{Path: filepath.ToSlash(abs)}).EscapedPath() + "?" + options.Encode(), nil
+}
+
+// redact drops what may be a password from a database address.
+func redact(address string) string {
+	if u, err := url.Parse(address); err == nil {
+		return u.Redacted()
+	}
+	return strings.SplitN(address, ":", 2)[0] + ":…"
+}
+
+func (db *DB) prepare(ctx context.Context, opts Options) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	log := opts.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	db.schema, err = goose.NewProvider(goose.DialectSQLite3, db.sql, files,
+		goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
+	if err != nil {
+		return fmt.Errorf("reading migrations: %w", err)
+	}
+	has, wants, err := db.schema.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("database %s: %w", redact(opts.URL), err)
+	}
+	switch {
+	case has > wants:
+		return problem.New(problem.Refused, "use the program that wrote it, or a newer one",
+			"database %s has schema %d, this program knows %d", redact(opts.URL), has, wants)
+	case has < wants && !opts.Migrate:
+		return problem.New(problem.Refused, "run upleveld migrate",
+			"database %s has schema %d, this program wants %d", redact(opts.URL), has, wants)
+	case has < wants:
+		return db.Migrate(ctx)
+	}
+	return nil
+}
+
+// Migrate brings the schema to the one this program wants. Doing it again changes nothing.
+func (db *DB) Migrate(ctx context.Context) error {
+	if _, err := db.schema.Up(ctx); err != nil {
+		return fmt.Errorf("migrating the database: %w", err)
+	}
+	return nil
+}
+
+// Schema returns the version of the schema in the database.
+func (db *DB) Schema(ctx context.Context) (int64, error) { return db.schema.GetDBVersion(ctx) }
+
+// Ready fails when the database does not answer.
+func (db *DB) Ready(ctx context.Context) error {
+	var one int
+	if err := db.sql.QueryRowContext(ctx, `SELECT 1`).Scan(&one); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	return nil
+}
+
+// Close closes the database.
+func (db *DB) Close() error { return db.sql.Close() }
