@@ -1,0 +1,132 @@
+// Package refresh keeps the trusted metadata of one installation up to date: it
+// fetches what is new, has package trust verify it, and keeps it in a folder. A refresh
+// holds a lock, everything kept is synced, and length, number and time of what a
+// service can make it fetch are bounded. What each file means and which damage is
+// healed is described in docs/design/trust.md.
+package refresh
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"uplevel/internal/problem"
+	"uplevel/internal/release"
+	"uplevel/internal/trust"
+)
+
+// Remote is where metadata come from: the service, a mirror, an offline zip.
+type Remote interface {
+	// Metadata returns a file such as 2.root.json, at most limit bytes of it or one
+	// more. What is not there is an error that is fs.ErrNotExist; of a service that
+	// can not be reached, one of kind problem.Unreachable. It must end with ctx.
+	Metadata(ctx context.Context, file string, limit int64) ([]byte, error)
+}
+
+// TargetRemote is where target files come from. Only [Client.Download] uses it.
+type TargetRemote interface {
+	// Target opens a target file by its path in the repository, hash prefix included.
+	Target(ctx context.Context, path string) (io.ReadCloser, error)
+}
+
+// Config is what a [Client] needs.
+type Config struct {
+	Dir     string           // folder of the trusted metadata; made when missing
+	Root    []byte           // root that came with pack or tool; used while Dir has none
+	Remote  Remote           // required by Refresh
+	Targets TargetRemote     // required by Download
+	Now     func() time.Time // the clock; required
+
+	// Mode is how expiry is judged: trust.Online (also when empty) or trust.Carried.
+	Mode string
+	// Allowance is how old carried metadata may be; 0 allows any age. Only with
+	// trust.Carried.
+	Allowance time.Duration
+
+	Holder   string        // named to whoever finds the lock taken; empty: "another refresh"
+	LockWait time.Duration // how long to wait for the lock; 0: 30 s
+	Grace    time.Duration // time every file has, whatever its length; 0: 20 s
+	MinRate  int64         // bytes per second expected beyond that; 0: 16 KiB
+	Timeout  time.Duration // time a whole refresh has, lock included; 0: 10 min
+}
+
+// Client refreshes and reads the trusted metadata in one folder. It is safe for
+// concurrent use, by several processes too.
+type Client struct{ cfg Config }
+
+// New checks the configuration and fills in what is zero. Nothing is read yet.
+func New(cfg Config) (*Client, error) {
+	switch {
+	case cfg.Dir == "":
+		return nil, errors.New("refresh: Dir is empty")
+	case cfg.Now == nil:
+		return nil, errors.New("refresh: Now is missing")
+	case cfg.Mode != "" && cfg.Mode != trust.Online && cfg.Mode != trust.Carried:
+		return nil, fmt.Errorf("refresh: Mode %q: want %s or %s", cfg.Mode, trust.Online, trust.Carried)
+	case cfg.Allowance != 0 && cfg.Mode != trust.Carried:
+		return nil, errors.New("refresh: Allowance is for Mode carried")
+	case cfg.Allowance < 0 || cfg.LockWait < 0 || cfg.Grace < 0 || cfg.MinRate < 0 || cfg.Timeout < 0:
+		return nil, errors.New("refresh: a limit is negative")
+	}
+	setDefault(&cfg.Mode, trust.Online)
+	setDefault(&cfg.Holder, "another refresh")
+	setDefault(&cfg.LockWait, 30*time.Second)
+	setDefault(&cfg.Grace, 20*time.Second)
+	setDefault(&cfg.MinRate, 16<<10)
+	setDefault(&cfg.Timeout, 10*time.Minute)
+	return &Client{cfg: cfg}, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Refresh brings the trusted metadata up to date, with the roles that lead to lines,
+// and returns a view of them. When nothing changed it makes two requests: the next
+// root, which is not there, and the timestamp. What was verified is kept even when a
+// later file is refused. A line that is not published is no error; the view says so.
+func (c *Client) Refresh(ctx context.Context, lines ...release.Line) (*trust.View, error) {
+	var view *trust.View
+	err := c.locked(ctx, func(ctx context.Context, s *session) (err error) {
+		if err := s.refresh(ctx); err != nil {
+			return err
+		}
+		for _, line := range lines {
+			if err := s.line(ctx, line); err != nil {
+				return err
+			}
+		}
+		view, err = s.v.View(c.cfg.Mode, lines...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return view, c.checkAge(view)
+}
+
+// checkAge refuses carried metadata that are older than the operator allows.
+func (c *Client) checkAge(view *trust.View) error {
+	if age := view.Age(c.cfg.Now()); c.cfg.Allowance > 0 && age > c.cfg.Allowance {
+		return problem.New(problem.Verification,
+			"Carry in newer metadata, or raise freshness in updates/policy.yaml.",
+			"The metadata ceased to be fresh %s ago, the policy allows %s", age.Round(time.Minute), c.cfg.Allowance)
+	}
+	return nil
+}
+
+// Trusted returns a view of what is kept in the folder, without any request. Expiry is
+// not judged: the view tells (View.Expired). Metadata that are missing or damaged are
+// an error of kind problem.Verification; missing ones are fs.ErrNotExist too.
+func (c *Client) Trusted(lines ...release.Line) (*trust.View, error) {
+	s, err := c.open(time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	return s.trusted(lines)
+}
