@@ -138,7 +138,10 @@ func (d *Door) checkPassword(ctx context.Context, email, password, address strin
 	}
 	known := err == nil && (user.Revoked.IsZero() || now.Before(user.Revoked))
 	if right := d.Hasher.matches(hash, password); !right || !known {
-		return entitlement.User{}, errors.Join(invalid(), d.Accounts.LoginFailed(ctx, subjects, now, now.Add(-forgetAfter)))
+		if err := d.Accounts.LoginFailed(ctx, subjects, now, now.Add(-forgetAfter)); err != nil {
+			return entitlement.User{}, err
+		}
+		return entitlement.User{}, invalid()
 	}
 	if failures[0].Count > 0 {
 		return user, d.Accounts.LoginSucceeded(ctx, account)
