@@ -30,7 +30,7 @@
 //	              (Subscriptions, EULAs, Acceptances and AcceptEULA are entitlement.Store)
 //	Metadata      MetadataFile(ctx, file string) ([]byte, error) // "timestamp.json", "3.root.json"; current files, and every root
 //	              MetadataFiles(ctx) ([]string, error)           // names that MetadataFile knows, sorted
-//	              and the repository that internal/trust/online owns
+//	              ChangeMetadata(ctx, fn func(repo online.Repository) error) error // one transaction; renews the catalogue too
 //	Catalogue     Products(ctx) ([]string, error)
 //	              Lines(ctx, product string) ([]release.Line, error)
 //	              Levels(ctx, line release.Line) ([]release.Published, error) // ascending, every state

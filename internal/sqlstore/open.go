@@ -42,6 +42,7 @@ type DB struct {
 	schema  *goose.Provider
 	now     func() time.Time
 	records Records
+	url     string // without what may be a password
 }
 
 // Open opens the database. A database newer than this program is refused, and so is
@@ -59,7 +60,7 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 		return nil, fmt.Errorf("opening database %s: %w", opts.URL, err)
 	}
 	handle.SetMaxOpenConns(8)
-	db := &DB{sql: handle, now: opts.Now, records: opts.Records}
+	db := &DB{sql: handle, now: opts.Now, records: opts.Records, url: redact(opts.URL)}
 	if err := db.prepare(ctx, opts); err != nil {
 		return nil, errors.Join(err, handle.Close())
 	}
@@ -86,6 +87,9 @@ func dataSource(address string) (string, error) {
 
 // redact drops what may be a password from a database address.
 func redact(address string) string {
+	if strings.HasPrefix(address, "sqlite:") {
+		return address
+	}
 	if u, err := url.Parse(address); err == nil {
 		return u.Redacted()
 	}
@@ -108,15 +112,15 @@ func (db *DB) prepare(ctx context.Context, opts Options) error {
 	}
 	has, wants, err := db.schema.GetVersions(ctx)
 	if err != nil {
-		return fmt.Errorf("database %s: %w", redact(opts.URL), err)
+		return fmt.Errorf("database %s: %w", db.url, err)
 	}
 	switch {
 	case has > wants:
 		return problem.New(problem.Refused, "use the program that wrote it, or a newer one",
-			"database %s has schema %d, this program knows %d", redact(opts.URL), has, wants)
+			"database %s has schema %d, this program knows %d", db.url, has, wants)
 	case has < wants && !opts.Migrate:
 		return problem.New(problem.Refused, "run upleveld migrate",
-			"database %s has schema %d, this program wants %d", redact(opts.URL), has, wants)
+			"database %s has schema %d, this program wants %d", db.url, has, wants)
 	case has < wants:
 		return db.Migrate(ctx)
 	}
@@ -138,7 +142,7 @@ func (db *DB) Schema(ctx context.Context) (int64, error) { return db.schema.GetD
 func (db *DB) Ready(ctx context.Context) error {
 	var one int
 	if err := db.sql.QueryRowContext(ctx, `SELECT 1`).Scan(&one); err != nil {
-		return fmt.Errorf("database: %w", err)
+		return fmt.Errorf("database %s: %w", db.url, err)
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ CREATE TABLE metadata (
     file    TEXT   NOT NULL,
     body    BYTEA  NOT NULL,
     current BIGINT NOT NULL,
-    stored  BIGINT NOT NULL,
+    changed BIGINT NOT NULL,
     PRIMARY KEY (role, version)
 );
 CREATE UNIQUE INDEX one_current ON metadata (role) WHERE current = 1;
