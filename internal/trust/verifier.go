@@ -174,3 +174,17 @@ func (v *Verifier) role(name string) *metadata.TargetsType {
 	}
 	return nil
 }
+
+// Delegated returns the names of the roles that role's file delegates to, in its order;
+// bins (succinct roles) are not among them.
+func (v *Verifier) Delegated(role string) []string {
+	signed := v.role(role)
+	if signed == nil || signed.Delegations == nil {
+		return nil
+	}
+	names := make([]string, 0, len(signed.Delegations.Roles))
+	for _, d := range signed.Delegations.Roles {
+		names = append(names, d.Name)
+	}
+	return names
+}
