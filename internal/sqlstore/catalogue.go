@@ -70,7 +70,12 @@ func scanLevel(row interface{ Scan(...any) error }) (release.Published, error) {
 // derived is what the catalogue says of one line, taken from its signed role.
 type derived struct {
 	line   release.Line
-	levels []release.Published
+	levels []derivedLevel
+}
+
+type derivedLevel struct {
+	release.Published
+	listing json.RawMessage // as signed, with fields that this program may not know
 }
 
 // roleTargets is the part of a line's signed role that the catalogue is made of. Its
@@ -115,7 +120,7 @@ func (db *DB) derive(ctx context.Context, role string, data []byte) (d derived, 
 			return d, false, fmt.Errorf("role %s: target %s: %w", role, path, err)
 		}
 		p.Manifest, p.Notes = record.Manifest, record.Notes
-		d.levels = append(d.levels, p)
+		d.levels = append(d.levels, derivedLevel{p, target.Custom})
 	}
 	return d, true, nil
 }
@@ -142,14 +147,10 @@ func writeLevels(ctx context.Context, tx *sql.Tx, d derived) error {
 		return fmt.Errorf("renewing the catalogue of %s: %w", d.line, err)
 	}
 	for _, p := range d.levels {
-		listing, err := json.Marshal(p.Listing)
-		if err != nil {
-			return fmt.Errorf("listing of %s level %d: %w", d.line, p.Level, err)
-		}
-		err = insert(ctx, tx, fmt.Sprintf("level %d of %s", p.Level, d.line), `INSERT INTO levels (product, version, channel, level, state,
+		err := insert(ctx, tx, fmt.Sprintf("level %d of %s", p.Level, d.line), `INSERT INTO levels (product, version, channel, level, state,
 				listing, record_sum, record_size, manifest_sum, manifest_size, notes_sum, notes_size)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
-			d.line.Product, d.line.Version, d.line.Channel, p.Level, string(p.State), string(listing), p.Record.Sum.String(), p.Record.Size,
+			d.line.Product, d.line.Version, d.line.Channel, p.Level, string(p.State), string(p.listing), p.Record.Sum.String(), p.Record.Size,
 			p.Manifest.Sum.String(), p.Manifest.Size, p.Notes.Sum.String(), p.Notes.Size)
 		if err != nil {
 			return err

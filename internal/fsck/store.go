@@ -1,0 +1,179 @@
+package fsck
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+)
+
+// StoreRows is the service's database, opened for reading.
+type StoreRows interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// StoreBlobs is the service's object store.
+type StoreBlobs interface {
+	// Open returns a blob's stored bytes, or fs.ErrNotExist.
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
+	// Names gives the names that begin with prefix.
+	Names(ctx context.Context, prefix string) iter.Seq2[string, error]
+}
+
+// StoreFinding is one thing that is not as it should be.
+type StoreFinding struct {
+	Where  string // table, file or object
+	What   string
+	Damage bool // false: worth knowing, harms nothing
+}
+
+// String returns the finding as one line.
+func (f StoreFinding) String() string {
+	kind := "note"
+	if f.Damage {
+		kind = "DAMAGE"
+	}
+	return kind + " " + f.Where + ": " + f.What
+}
+
+// StoreReport is what [Store.Judge] found.
+type StoreReport struct {
+	Roles, Levels, Objects int
+	Bytes                  int64 // of decoded objects
+	Findings               []StoreFinding
+}
+
+// Damaged reports whether any finding is damage.
+func (r StoreReport) Damaged() bool {
+	return slices.ContainsFunc(r.Findings, func(f StoreFinding) bool { return f.Damage })
+}
+
+// Store is a service's store to judge: database, metadata and objects.
+type Store struct {
+	Rows  StoreRows
+	Blobs StoreBlobs
+	Now   time.Time
+}
+
+// storeJudge is one judgement at work.
+type storeJudge struct {
+	Store
+	report StoreReport
+	wanted map[string]storeWanted // by hexadecimal digest
+	roles  map[string]storeRole   // current ones
+	signed map[string]storeLevel  // by target path; those that can be read
+}
+
+// storeWanted is an object that published levels need.
+type storeWanted struct {
+	size int64
+	by   string // what names it first
+	seen bool
+}
+
+// Judge reads everything and returns what it found. The error is one of reading, not
+// of what was read. It changes nothing.
+func (s Store) Judge(ctx context.Context) (StoreReport, error) {
+	j := &storeJudge{Store: s, wanted: map[string]storeWanted{}, roles: map[string]storeRole{}, signed: map[string]storeLevel{}}
+	for _, step := range []func(context.Context) error{
+		j.database, j.audit, j.metadata, j.levels, j.catalogue, j.objects,
+	} {
+		if err := step(ctx); err != nil {
+			return j.report, err
+		}
+	}
+	slices.SortStableFunc(j.report.Findings, func(a, b StoreFinding) int {
+		if a.Damage != b.Damage {
+			return map[bool]int{true: -1, false: 1}[a.Damage]
+		}
+		return strings.Compare(a.Where, b.Where)
+	})
+	return j.report, nil
+}
+
+func (j *storeJudge) damage(where, format string, args ...any) {
+	j.report.Findings = append(j.report.Findings, StoreFinding{where, fmt.Sprintf(format, args...), true})
+}
+
+func (j *storeJudge) note(where, format string, args ...any) {
+	j.report.Findings = append(j.report.Findings, StoreFinding{where, fmt.Sprintf(format, args...), false})
+}
+
+// each calls scan for every row.
+func (j *storeJudge) each(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := j.Rows.QueryContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("reading the database: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return fmt.Errorf("reading the database: %w", err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("reading the database: %w", err)
+	}
+	return nil
+}
+
+// database asks the embedded engine about its own pages and keys, and looks for rows
+// that point nowhere.
+func (j *storeJudge) database(ctx context.Context) error {
+	err := j.each(ctx, func(rows *sql.Rows) error {
+		var said string
+		if err := rows.Scan(&said); err != nil {
+			return err
+		}
+		if said != "ok" {
+			j.damage("database", "%s", said)
+		}
+		return nil
+	}, `PRAGMA integrity_check(20)`)
+	if err != nil {
+		return err
+	}
+	for what, query := range map[string]string{
+		"users of no organisation":         `SELECT id FROM users WHERE organisation IS NOT NULL AND organisation NOT IN (SELECT id FROM organisations)`,
+		"tokens of no user":                `SELECT id FROM tokens WHERE user_id NOT IN (SELECT id FROM users)`,
+		"subscriptions of no organisation": `SELECT id FROM subscriptions WHERE organisation NOT IN (SELECT id FROM organisations)`,
+		"acceptances of no EULA":           `SELECT version FROM eula_acceptances WHERE version NOT IN (SELECT version FROM eulas)`,
+		"installations without a report":   `SELECT i.id FROM installations i WHERE NOT EXISTS (SELECT 1 FROM reports r WHERE r.organisation = i.organisation AND r.installation = i.id)`,
+	} {
+		err := j.each(ctx, func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			j.damage("database", "%s: %s", what, id)
+			return err
+		}, query)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read returns a blob's stored bytes, limit at most.
+func (j *storeJudge) read(ctx context.Context, name string, limit int64) ([]byte, error) {
+	f, err := j.Blobs.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("longer than %d bytes", limit)
+	}
+	return data, nil
+}
+
+// isAbsent reports whether a blob is not there.
+func isAbsent(err error) bool { return errors.Is(err, fs.ErrNotExist) }
