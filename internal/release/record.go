@@ -41,8 +41,12 @@ type Record struct {
 	Manifest Ref       `json:"manifest"`
 	Notes    Ref       `json:"notes"`
 	Rules    Rules     `json:"rules"`
+	Platform string    `json:"platform,omitempty"` // [Unix]: names that Windows cannot have are allowed; empty: any
 	Created  time.Time `json:"created"`
 }
+
+// Unix is the platform of products whose file names need not be usable on Windows.
+const Unix = "unix"
 
 // Line returns the line the record belongs to.
 func (r Record) Line() Line { return Line{Product: r.Product, Version: r.Version, Channel: r.Channel} }
@@ -64,6 +68,8 @@ func (r Record) Check() error {
 		return fmt.Errorf("release record: %w", err)
 	}
 	switch {
+	case r.Platform != "" && r.Platform != Unix:
+		return fmt.Errorf("release record: unknown platform %.40q", r.Platform)
 	case r.Level < 0 || r.Level > MaxLevel:
 		return fmt.Errorf("release record: level %d is out of bounds", r.Level)
 	case r.Manifest.Sum.IsZero() || r.Manifest.Size <= 0 || r.Manifest.Size > manifest.MaxBytes:
