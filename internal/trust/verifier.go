@@ -118,7 +118,8 @@ func (v *Verifier) Snapshot(data []byte, cached bool) error {
 }
 
 // Targets takes the file of a role that parent delegates to; the parent of targets is
-// root.
+// root. A delegated role named like a top-level one is refused: it would be kept under
+// that one's name.
 func (v *Verifier) Targets(data []byte, role, parent string) error {
 	if parent != RoleRoot && typeOf(role) != RoleTargets || parent != RoleRoot && role == RoleTargets {
 		return Refuse(CacheName(parent), fmt.Errorf("it delegates to %s, which is root's to name", role))
@@ -128,6 +129,13 @@ func (v *Verifier) Targets(data []byte, role, parent string) error {
 	}
 	if _, err := v.set.UpdateDelegatedTargets(data, role, parent); err != nil {
 		return Refuse(CacheName(role), v.when(err, role))
+	}
+	// The role of a line must list levels of that line and nothing else, whoever signs.
+	if line, ok := ParseLineRole(role); ok {
+		if _, err := levelsOf(v.role(role), line); err != nil {
+			delete(v.set.Targets, role)
+			return Refuse(CacheName(role), err)
+		}
 	}
 	return nil
 }
