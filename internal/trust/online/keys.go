@@ -31,11 +31,13 @@ type Keys struct {
 	Delivery  []byte // 32 bytes; delivery URLs are authenticated with it
 }
 
-// String keeps the keys out of logs.
-func (Keys) String() string { return "online keys (secret)" }
+const secretText = "online keys (secret)"
 
-// GoString keeps the keys out of logs.
-func (k Keys) GoString() string { return k.String() }
+// Format keeps the keys out of every print, whatever the verb.
+func (Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, secretText) }
+
+// MarshalText keeps the keys out of JSON and structured logs.
+func (Keys) MarshalText() ([]byte, error) { return []byte(secretText), nil }
 
 // keysJSON is the form that is sealed.
 type keysJSON struct {

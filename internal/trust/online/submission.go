@@ -86,7 +86,7 @@ func (sub *submission) accept(ctx context.Context, docs []Document) error {
 			return err
 		}
 	}
-	if _, err := sub.current(ctx, trust.RoleTargets); err != nil {
+	if sub.versions[trust.RoleRoot] == 0 || sub.versions[trust.RoleTargets] == 0 {
 		return conflict("There is no current root and targets yet: the first submission carries both")
 	}
 	return nil
