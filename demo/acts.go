@@ -310,7 +310,7 @@ func (d *demo) chosenLevel(ctx context.Context) error {
 }
 
 func (d *demo) javaVersion(ctx context.Context) error {
-	if _, err := exec.LookPath("java"); err != nil {
+	if _, missing := exec.LookPath("java"); missing != nil {
 		d.note("(no Java here: bin/allure --version is left out)")
 		return nil
 	}

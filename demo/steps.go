@@ -29,8 +29,8 @@ type stage struct {
 	journey *journey // collects what is typed; nil: nothing
 }
 
-func (s *stage) title(format string, args ...any) {
-	fmt.Fprintf(s.out, "\n── %s\n", fmt.Sprintf(format, args...))
+func (s *stage) title(text string) {
+	fmt.Fprintf(s.out, "\n── %s\n", text)
 }
 
 func (s *stage) note(format string, args ...any) {

@@ -110,7 +110,7 @@ func (v *verifier) Read(p []byte) (int, error) {
 	n, err := v.r.Read(p)
 	v.hash.Write(p[:n])
 	v.left -= int64(n)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 		if v.left > 0 {
 			err = fmt.Errorf("%w: %d bytes short of %s", ErrMismatch, v.left, v.want)
@@ -131,7 +131,7 @@ func (v *verifier) finish() error {
 	switch n, err := io.ReadFull(v.r, one[:]); {
 	case n > 0:
 		return fmt.Errorf("%w: longer than the signed size of %s", ErrMismatch, v.want)
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		return err
 	}
 	return io.EOF

@@ -4,6 +4,7 @@
 package object
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -59,7 +60,7 @@ type damageReader struct{ dec *zstd.Decoder }
 
 func (d damageReader) Read(p []byte) (int, error) {
 	n, err := d.dec.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("%w: %w", digest.ErrMismatch, err)
 	}
 	return n, err

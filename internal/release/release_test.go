@@ -76,9 +76,11 @@ func TestGlobs(t *testing.T) {
 }
 
 func sampleRecord() Record {
-	return Record{Format: 1, Product: "wso2is", Version: "7.1.0", Channel: "full", Level: 8,
+	return Record{
+		Format: 1, Product: "wso2is", Version: "7.1.0", Channel: "full", Level: 8,
 		Manifest: Ref{digest.Of([]byte("m")), 1}, Notes: Ref{digest.Of([]byte("n")), 1},
-		Created: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
+		Created: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+	}
 }
 
 func TestRecordIsBoundToItsLevel(t *testing.T) {

@@ -23,7 +23,6 @@ type lab struct {
 	env     []string
 	service *exec.Cmd
 	wire    atomic.Int64 // bytes that the service answered with
-	asked   atomic.Int64 // connections' worth of requests, counted by the service's log
 	door    net.Listener
 	listen  string
 }

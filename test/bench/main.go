@@ -65,7 +65,7 @@ func measure(ctx context.Context, short bool, out string) error {
 	if err := l.close(); err != nil {
 		return err
 	}
-	table := print(rows)
+	table := tableOf(rows)
 	fmt.Print(table)
 	fmt.Printf("\n%d passed, 0 failed\n", len(rows))
 	if out == "" {
@@ -74,7 +74,7 @@ func measure(ctx context.Context, short bool, out string) error {
 	return write(out, table)
 }
 
-func print(rows []row) string {
+func tableOf(rows []row) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Measured on %s with %d cores, %s, %s.\n\n", time.Now().Format("2006-01-02"), runtime.NumCPU(), runtime.GOOS+"/"+runtime.GOARCH, runtime.Version())
 	b.WriteString("| what | uplevel | peer, same run | ratio | goal |\n| --- | --- | --- | --- | --- |\n")

@@ -81,8 +81,10 @@ func big(ctx context.Context, l *lab, s sizes) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []row{{fmt.Sprintf("peak memory of an update, one file of %s changed", mb(s.big)),
-		mb(r.peakKB << 10), "", "", "≤ 64 MB"}}, nil
+	return []row{{
+		fmt.Sprintf("peak memory of an update, one file of %s changed", mb(s.big)),
+		mb(r.peakKB << 10), "", "", "≤ 64 MB",
+	}}, nil
 }
 
 // publishTwo publishes NAME-0 and NAME-1 as levels 0 and 1 and unpacks level 0 for an
@@ -122,9 +124,11 @@ func publishTwo(ctx context.Context, l *lab, name string) (string, []run, error)
 }
 
 func publishRow(published []run, s sizes) row {
-	return row{fmt.Sprintf("publish a level, %d of %d files changed", s.changed, s.files),
+	return row{
+		fmt.Sprintf("publish a level, %d of %d files changed", s.changed, s.files),
 		sec(published[1].wall), "level 0, all files: " + sec(published[0].wall),
-		ratio(published[1].wall, published[0].wall), "linear in changed content"}
+		ratio(published[1].wall, published[0].wall), "linear in changed content",
+	}
 }
 
 // scanRows measures `verify` (reads all), and `plan` the first and the second time,
@@ -146,8 +150,10 @@ func scanRows(ctx context.Context, l *lab, home string, s sizes) ([]row, error) 
 	}
 	bytes := float64(s.files) * float64(s.fileSize) / 1e6
 	return []row{
-		{fmt.Sprintf("scan and judge every file (`verify`), %d files, %.0f MB", s.files, bytes), sec(verify.wall),
-			"sha256sum on as many cores " + sec(peer.wall), fmt.Sprintf("%.0f %% of its speed", 100*peer.wall.Seconds()/verify.wall.Seconds()), "≥ 80 %"},
+		{
+			fmt.Sprintf("scan and judge every file (`verify`), %d files, %.0f MB", s.files, bytes), sec(verify.wall),
+			"sha256sum on as many cores " + sec(peer.wall), fmt.Sprintf("%.0f %% of its speed", 100*peer.wall.Seconds()/verify.wall.Seconds()), "≥ 80 %",
+		},
 	}, nil
 }
 
@@ -200,8 +206,10 @@ func checkRow(ctx context.Context, l *lab, home string) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	return row{"`check` with nothing to do, on the wire", fmt.Sprintf("%d requests, %d bytes, TLS included", countRequests(l.path("service.log"))-requests, l.wire.Load()-before),
-		"", sec(r.wall), "≤ 3 requests, ≤ 6 KB after the token"}, nil
+	return row{
+		"`check` with nothing to do, on the wire", fmt.Sprintf("%d requests, %d bytes, TLS included", countRequests(l.path("service.log"))-requests, l.wire.Load()-before),
+		"", sec(r.wall), "≤ 3 requests, ≤ 6 KB after the token",
+	}, nil
 }
 
 func countRequests(log string) int {
