@@ -169,3 +169,15 @@ func (db *DB) RevokeToken(ctx context.Context, by entitlement.Actor, id string, 
 	return db.revoke(ctx, by, "token", id, at,
 		`UPDATE tokens SET revoked = $1 WHERE id = $2 AND (revoked = 0 OR revoked > $1)`, `SELECT 1 FROM tokens WHERE id = $1`)
 }
+
+// UserTokens returns a user's tokens, revoked or not, oldest first.
+func (db *DB) UserTokens(ctx context.Context, user string) ([]entitlement.Token, error) {
+	return list(ctx, db.sql, "tokens", func(rows *sql.Rows) (entitlement.Token, error) {
+		t := entitlement.Token{User: user}
+		var scopes string
+		var at [4]int64
+		err := rows.Scan(&t.ID, &t.Name, &scopes, &at[0], &at[1], &at[2], &at[3])
+		t.Scopes, t.Created, t.Expires, t.LastUse, t.Revoked = split(scopes), instant(at[0]), instant(at[1]), instant(at[2]), instant(at[3])
+		return t, err
+	}, `SELECT id, name, scopes, created, expires, last_use, revoked FROM tokens WHERE user_id = $1 ORDER BY created, id`, user)
+}

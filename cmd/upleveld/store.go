@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"uplevel/internal/blob"
+	"uplevel/internal/digest"
+	"uplevel/internal/durable"
+	"uplevel/internal/entitlement"
+	"uplevel/internal/entitlement/access"
+	"uplevel/internal/object"
+	"uplevel/internal/problem"
+	"uplevel/internal/release"
+	"uplevel/internal/sqlstore"
+)
+
+// hashesAtOnce bounds the password hashes at work, 19 MiB each.
+const hashesAtOnce = 2
+
+// databaseURL returns the address of the database, in the data folder unless another
+// is named.
+func (p *program) databaseURL() string {
+	if p.database != "" {
+		return p.database
+	}
+	return "sqlite:" + filepath.Join(p.data, "uplevel.db")
+}
+
+// objectsDir returns the folder of the object store.
+func (p *program) objectsDir() (string, error) {
+	if p.objects == "" {
+		return filepath.Join(p.data, "objects"), nil
+	}
+	if dir, ok := strings.CutPrefix(p.objects, "dir:"); ok && dir != "" {
+		return dir, nil
+	}
+	if strings.Contains(p.objects, ":") {
+		return "", problem.New(problem.Usage, "give --objects dir:PATH", "object store %.200q: this program knows dir:PATH", p.objects)
+	}
+	return p.objects, nil
+}
+
+// openDatabase opens the database; an embedded one is made and migrated on the way.
+func (p *program) openDatabase(ctx context.Context, records sqlstore.Records) (*sqlstore.DB, error) {
+	if err := durable.MkdirAll(p.data, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	return sqlstore.Open(ctx, sqlstore.Options{URL: p.databaseURL(), Migrate: true, Now: p.now, Records: records})
+}
+
+// door is how people and programs get in.
+func (p *program) door(db *sqlstore.DB) *access.Door {
+	return &access.Door{Accounts: db, Tokens: db, Hasher: access.NewHasher(hashesAtOnce), Now: p.now}
+}
+
+// actor names this command in the audit log.
+func (p *program) actor() entitlement.Actor { return entitlement.Actor{Name: "local:" + p.account} }
+
+// content reads small objects whole from the object store, verified.
+type content struct{ blobs blob.Store }
+
+// maxContent bounds what is read whole: the largest manifest.
+const maxContent = 512 << 20
+
+// Content returns an object's content, or an error that is fs.ErrNotExist.
+func (c content) Content(ctx context.Context, ref release.Ref) ([]byte, error) {
+	if ref.Size < 0 || ref.Size > maxContent {
+		return nil, fmt.Errorf("object %s of %d bytes is too large", ref.Sum, ref.Size)
+	}
+	stored, err := c.blobs.Open(ctx, blob.ObjectName(ref.Sum))
+	if err != nil {
+		return nil, err
+	}
+	defer stored.Close()
+	r, err := object.NewReader(stored, ref.Sum, ref.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(r)
+}
+
+// Missing returns those of the objects that are not stored.
+func (c content) Missing(ctx context.Context, objects []digest.Digest) ([]digest.Digest, error) {
+	var missing []digest.Digest
+	for _, sum := range objects {
+		_, err := c.blobs.Stat(ctx, blob.ObjectName(sum))
+		switch {
+		case isNotExist(err):
+			missing = append(missing, sum)
+		case err != nil:
+			return nil, err
+		}
+	}
+	return missing, nil
+}
+
+// record reads the release record of a level.
+func (c content) record(ctx context.Context, line release.Line, level int, ref release.Ref) (release.Record, error) {
+	if ref.Size > release.MaxRecord {
+		return release.Record{}, fmt.Errorf("release record of %d bytes is too large", ref.Size)
+	}
+	text, err := c.Content(ctx, ref)
+	if err != nil {
+		return release.Record{}, fmt.Errorf("release record: %w", err)
+	}
+	return release.ParseRecord(text, line, level)
+}
