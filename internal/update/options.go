@@ -75,5 +75,5 @@ type CheckOptions struct {
 
 // VerifyOptions say how strict to be.
 type VerifyOptions struct {
-	Strict bool // customised, missing and foreign files are failures too
+	Strict bool // customised and missing files and other modes are failures too
 }

@@ -218,7 +218,7 @@ type VerifyResult struct {
 	Modes      []ModeDifference `json:"modes"`
 	Damaged    []Damage         `json:"damaged"`
 	Pending    *PendingInfo     `json:"pending,omitempty"`
-	Freshness  Freshness        `json:"freshness"`
+	Freshness  *Freshness       `json:"freshness,omitempty"`
 	Messages   []api.Message    `json:"messages"`
 }
 

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"uplevel/internal/api"
+	"uplevel/internal/manifest"
 	"uplevel/internal/release"
+	"uplevel/internal/trust"
 )
 
 // Service is what the updater asks of the update service.
@@ -15,6 +17,15 @@ type Service interface {
 	Check(context.Context, api.CheckRequest) (api.CheckAnswer, error)
 	AcceptEULA(ctx context.Context, version string) error
 	Report(context.Context, api.Report) error
+}
+
+// Trust gives verified metadata.
+type Trust interface {
+	// Refresh brings them up to date; what was verified is kept even when it fails.
+	Refresh(ctx context.Context, lines ...release.Line) (*trust.View, error)
+	// Trusted returns what was kept; fs.ErrNotExist if nothing was. Expiry is told by
+	// the view and is no error.
+	Trusted(lines ...release.Line) (*trust.View, error)
 }
 
 // Fetcher gets objects of one level, verified.
@@ -27,7 +38,7 @@ type Fetcher interface {
 	Open(ref release.Ref) (io.ReadCloser, error)
 }
 
-// Progress is told how work goes on. A nil Progress is told nothing.
+// Progress is told how work goes on.
 type Progress interface {
 	Start(phase string, items int, bytes int64)
 	Item(name string)
@@ -35,15 +46,84 @@ type Progress interface {
 	Done()
 }
 
-// Settings are the parts of an [Updater] that do not depend on the home.
-type Settings struct {
+// Updater is the update tool's work as one value. Home, Service, Trust, Log and Now are
+// required, but for what needs no network Service and Fetch may be nil. For a dry run
+// Trust and Fetch must write to folders that are thrown away. It is not safe for
+// concurrent use.
+type Updater struct {
+	Home     Home
+	Trust    Trust // nil: no trusted root is known
 	Service  Service
-	Fetch    Fetcher
-	Progress Progress
+	Fetch    Fetcher  // nil: no network
+	Progress Progress // nil: none is told
 	Log      *slog.Logger
 	Now      func() time.Time
 	Tool     string                 // version of the tool, told to the service
+	System   string                 // operating system, told to the service
 	Host     string                 // told in reports; empty: not told
 	User     string                 // who is written into the history
-	Machine  func() (string, error) // machine id, for the installation id; nil: none
+	Machine  func() (string, error) // id of the machine, for reports; nil: none
+
+	// Other makes an updater of another home; only ToDirectory uses it.
+	Other func(ctx context.Context, home string) (*Updater, error)
+}
+
+// exclusive runs do with the home locked and whole. A dry run takes no lock, unless a
+// cut commit must be recovered first.
+func (u *Updater) exclusive(ctx context.Context, dryRun bool, do func() error) error {
+	if dryRun {
+		if err := u.ready(ctx); err != nil {
+			return err
+		}
+		return do()
+	}
+	unlock, err := u.Home.Lock()
+	if err != nil {
+		return err
+	}
+	defer u.unlock(unlock)
+	if _, err := u.Home.Recover(ctx); err != nil {
+		return err
+	}
+	return do()
+}
+
+// ready recovers the home if a commit was cut; otherwise it writes nothing.
+func (u *Updater) ready(ctx context.Context) error {
+	if !u.Home.CommitOpen() {
+		return nil
+	}
+	unlock, err := u.Home.Lock()
+	if err != nil {
+		return err
+	}
+	defer u.unlock(unlock)
+	_, err = u.Home.Recover(ctx)
+	return err
+}
+
+func (u *Updater) unlock(unlock func() error) {
+	if err := unlock(); err != nil {
+		u.Log.Warn("lock could not be given back", "error", err)
+	}
+}
+
+// look returns what stands at paths.
+func (u *Updater) look(ctx context.Context, paths []string, remember bool) (manifest.Tree, error) {
+	u.begin("scan", len(paths), 0)
+	defer u.end()
+	return u.Home.Look(ctx, paths, remember)
+}
+
+// begin and end tell the progress, if there is one.
+func (u *Updater) begin(phase string, items int, bytes int64) {
+	if u.Progress != nil {
+		u.Progress.Start(phase, items, bytes)
+	}
+}
+
+func (u *Updater) end() {
+	if u.Progress != nil {
+		u.Progress.Done()
+	}
 }

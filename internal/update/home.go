@@ -1,0 +1,137 @@
+package update
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"uplevel/internal/manifest"
+	"uplevel/internal/plan"
+	"uplevel/internal/release"
+)
+
+// Home is the installation on disk as the updater uses it; package install is behind it.
+type Home interface {
+	Installation
+	Contents
+	Changer
+}
+
+// Installation is what an installation is and was.
+type Installation interface {
+	Dir() string // absolute path of the product home
+	State() State
+	History() ([]Change, error)
+	// Lock keeps other tools away, or is refused naming the holder.
+	Lock() (unlock func() error, err error)
+	// Recover completes or undoes an open commit. The home must be locked.
+	Recover(context.Context) (Recovery, error)
+}
+
+// Contents is what lies in the home.
+type Contents interface {
+	// Look returns what stands at paths; nothing is followed out of the home. With
+	// remember, hashes of unchanged files are taken from the scan cache and kept there.
+	Look(ctx context.Context, paths []string, remember bool) (manifest.Tree, error)
+	// OpenObject returns verified content of the store, or an fs.ErrNotExist.
+	OpenObject(ref release.Ref) (io.ReadCloser, error)
+	// Store says how much is kept for going back.
+	Store() (Store, error)
+	// CheckStore returns which of the things that the tool keeps are damaged.
+	CheckStore(context.Context) ([]Damage, error)
+	// Open reports whether a commit was cut and needs recovering.
+	CommitOpen() bool
+}
+
+// Changer changes the home.
+type Changer interface {
+	// DiskNeed returns the bytes that must be free for a plan, and how it is computed.
+	DiskNeed(p *plan.Plan, x Extra) (bytes int64, formula string, err error)
+	// Check refuses, as Prepare would, without writing.
+	Check(p *plan.Plan, x Extra) error
+	Prepare(ctx context.Context, p *plan.Plan, src Source, x Extra) error
+	Commit(context.Context) (Committed, error)
+	Waiting
+}
+
+// Waiting is the prepared change, if there is one.
+type Waiting interface {
+	// Pending returns it, or an error that is fs.ErrNotExist.
+	Pending() (Pending, error)
+	Resolve(path string, choice Resolution) error
+	Discard() error
+}
+
+// Source gives verified content.
+type Source interface {
+	Open(ref release.Ref) (io.ReadCloser, error)
+}
+
+// State is what is installed.
+type State struct {
+	Product, Version, Channel string
+	Level                     int
+	Record                    release.Ref // zero when taken over from a tool that kept none
+	Pack                      string      // random id of the pack
+	Hotfixes                  []string
+}
+
+// Line returns the installed line.
+func (s State) Line() release.Line {
+	return release.Line{Product: s.Product, Version: s.Version, Channel: s.Channel}
+}
+
+// Extra is what comes with a plan into the same commit.
+type Extra struct {
+	Record    []byte            // release record of the wanted level; its manifest and notes are stored too
+	Manifest  []byte            // canonical text
+	Notes     []byte            // canonical JSON; nil: none
+	Rules     release.Rules     // of the wanted level
+	Documents map[string][]byte // Markdown beside the state, by file name
+	User      string            // for the history
+	Keep      int               // levels to keep for going back
+	NoBackup  bool              // keep no pristine content that is replaced
+	Backup    string            // folder for a full copy; "" is none
+}
+
+// Pending is a prepared change.
+type Pending struct {
+	Plan      *plan.Plan
+	Resolved  map[string]string // path → mine, theirs, file or final
+	Documents []string          // names of documents that come with it
+}
+
+// Committed says what a commit did beyond its plan.
+type Committed struct {
+	ID          int // of the history entry
+	Rescued     []string
+	Store       Store
+	Backup      string
+	BackupBytes int64
+	Duration    time.Duration
+}
+
+// Recovery says what a recovery found.
+type Recovery struct {
+	Outcome string // clean, completed or undone
+	Rescued []string
+}
+
+// Change is one entry of the history.
+type Change struct {
+	ID       int
+	Kind     plan.Kind
+	RevertTo int // a revert: the oldest change that it took back
+	Time     time.Time
+	From, To plan.Point
+	User     string
+	Outcome  string
+	Files    []FileChange
+}
+
+// FileChange is what a change did at one path.
+type FileChange struct {
+	Path          string
+	Before, After *manifest.Entry
+	Customised    bool
+}

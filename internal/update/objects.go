@@ -1,0 +1,198 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"uplevel/internal/digest"
+	"uplevel/internal/manifest"
+	"uplevel/internal/problem"
+	"uplevel/internal/release"
+)
+
+// level is one level with its record and tree, both verified.
+type level struct {
+	record release.Record
+	ref    release.Ref // of the record
+	tree   manifest.Tree
+}
+
+// object returns one small object: from the installation's store, or fetched as a part
+// of line's level. limit bounds its size in bytes.
+func (u *Updater) object(ctx context.Context, line release.Line, number int, ref release.Ref, limit int64) ([]byte, error) {
+	if ref.Size > limit {
+		return nil, problem.New(problem.Verification, "Tell the vendor's support.",
+			"Object %s of level %s claims %d bytes, the limit is %d", ref.Sum, line.LevelName(number), ref.Size, limit)
+	}
+	data, err := u.stored(ref)
+	if err == nil {
+		return data, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		u.Log.Warn("stored object is not usable, fetching it", "object", ref.Sum.String(), "error", err)
+	}
+	if u.Fetch == nil {
+		return nil, damagedStore(ref, err)
+	}
+	if err := u.Fetch.Fetch(ctx, line, number, []release.Ref{ref}); err != nil {
+		return nil, err
+	}
+	r, err := u.Fetch.Open(ref)
+	if err != nil {
+		return nil, fmt.Errorf("opening what was fetched: %w", err)
+	}
+	return readAll(r)
+}
+
+// stored returns an object of the installation's store; fs.ErrNotExist if it has none.
+func (u *Updater) stored(ref release.Ref) ([]byte, error) {
+	r, err := u.Home.OpenObject(ref)
+	if err != nil {
+		return nil, err
+	}
+	return readAll(r)
+}
+
+// readAll reads what a verifying reader gives: it ends at the signed size.
+func readAll(r io.ReadCloser) ([]byte, error) {
+	data, err := io.ReadAll(r)
+	return data, errors.Join(err, r.Close())
+}
+
+func damagedStore(ref release.Ref, err error) error {
+	why := "is damaged"
+	if errors.Is(err, fs.ErrNotExist) {
+		why = "is missing"
+	}
+	next := "Run update with the service reachable: it fetches what is missing."
+	return &problem.Error{
+		Kind: problem.Verification, Next: next, Err: err,
+		Text: fmt.Sprintf("Object %s in updates/store %s", ref.Sum, why),
+	}
+}
+
+// level reads record and manifest of a level whose record has that digest.
+func (u *Updater) level(ctx context.Context, line release.Line, number int, ref release.Ref) (level, error) {
+	data, err := u.object(ctx, line, number, ref, release.MaxRecord)
+	if err != nil {
+		return level{}, err
+	}
+	record, err := release.ParseRecord(data, line, number)
+	if err != nil {
+		return level{}, notAsSigned(err)
+	}
+	text, err := u.object(ctx, line, number, record.Manifest, manifest.MaxBytes)
+	if err != nil {
+		return level{}, err
+	}
+	tree, err := manifest.Parse(text)
+	if err != nil {
+		return level{}, notAsSigned(err)
+	}
+	return level{record: record, ref: ref, tree: tree}, nil
+}
+
+func notAsSigned(err error) error {
+	return problem.New(problem.Verification, "Tell the vendor's support.", "What was published is not usable: %w", err)
+}
+
+// notes returns the notes of one level.
+func (u *Updater) notes(ctx context.Context, l release.Listed) (release.Notes, error) {
+	data, err := u.object(ctx, l.Line(), l.Level, l.Record, release.MaxRecord)
+	if err != nil {
+		return release.Notes{}, err
+	}
+	record, err := release.ParseRecord(data, l.Line(), l.Level)
+	if err != nil {
+		return release.Notes{}, notAsSigned(err)
+	}
+	data, err = u.object(ctx, l.Line(), l.Level, record.Notes, release.MaxNotes)
+	if err != nil {
+		return release.Notes{}, err
+	}
+	notes, err := release.ParseNotes(data)
+	if err != nil {
+		return release.Notes{}, notAsSigned(err)
+	}
+	return notes, nil
+}
+
+// gain collects what the levels on the way bring. Notes of a level that is not live may
+// be closed to the caller; then they are left out.
+func (u *Updater) gain(ctx context.Context, levels []release.Listed) (Gain, error) {
+	g := Gain{Updates: []UpdateNote{}, Floors: floors(levels), Absorbed: []string{}}
+	g.Regular, g.Security = counts(levels)
+	for _, l := range levels {
+		notes, err := u.notes(ctx, l)
+		if err != nil && l.State != release.Live && ctx.Err() == nil {
+			u.Log.Info("notes left out", "level", l.Level, "state", l.State, "error", err)
+			continue
+		}
+		if err != nil {
+			return Gain{}, err
+		}
+		g.add(l.Level, notes)
+	}
+	return g, nil
+}
+
+func (g *Gain) add(number int, notes release.Notes) {
+	for _, n := range notes.Updates {
+		g.Updates = append(g.Updates, UpdateNote{
+			Level: number, ID: n.ID, Type: n.Type, Headline: n.Headline(), Description: n.Description,
+			Implementation: n.Implementation, Impact: n.Impact, Instructions: n.Instructions,
+			BugFixes: n.BugFixes, Advisories: n.Advisories,
+		})
+	}
+	g.Absorbed = append(g.Absorbed, notes.AbsorbsHotfixes...)
+	if notes.Restart == nil || *notes.Restart {
+		g.Restart = true
+	}
+}
+
+// bytesOf opens the content that a change needs: first what is stored, then what was
+// fetched.
+type bytesOf struct{ u *Updater }
+
+// Open returns verified content, or an error that is fs.ErrNotExist.
+func (b bytesOf) Open(ref release.Ref) (io.ReadCloser, error) {
+	r, err := b.u.Home.OpenObject(ref)
+	if err == nil || b.u.Fetch == nil {
+		return r, err
+	}
+	return b.u.Fetch.Open(ref)
+}
+
+// missing returns which of refs the store lacks.
+func (u *Updater) missing(refs []release.Ref) []release.Ref {
+	var out []release.Ref
+	for _, ref := range refs {
+		if !u.has(ref) {
+			out = append(out, ref)
+		}
+	}
+	return out
+}
+
+// sumsOf returns the digests of a tree's files.
+func sumsOf(tree manifest.Tree) map[digest.Digest]bool {
+	sums := make(map[digest.Digest]bool, tree.Len())
+	for _, e := range tree.Entries() {
+		if e.Kind == manifest.File {
+			sums[e.Sum] = true
+		}
+	}
+	return sums
+}
+
+// has reports whether the installation's store holds an object.
+func (u *Updater) has(ref release.Ref) bool {
+	r, err := u.Home.OpenObject(ref)
+	if err != nil {
+		return false
+	}
+	return r.Close() == nil
+}

@@ -1,0 +1,164 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"uplevel/internal/manifest"
+	"uplevel/internal/plan"
+	"uplevel/internal/problem"
+)
+
+// CurrentState says what is installed, what waits and what was done last. It needs
+// neither network nor metadata, and writes nothing.
+func (u *Updater) CurrentState(ctx context.Context) (StateResult, error) {
+	err := u.ready(ctx)
+	state := u.Home.State()
+	res := StateResult{
+		Home: u.Home.Dir(), Product: state.Product, Version: state.Version,
+		At: u.place(nil, state.Line(), state.Level), Hotfixes: append([]string{}, state.Hotfixes...),
+	}
+	if err != nil {
+		return res, err
+	}
+	if view, why := u.trusted(state.Line()); view != nil {
+		res.At = u.place(view, state.Line(), state.Level)
+		res.Freshness = new(freshness(view, why))
+	}
+	res.Pending = u.pendingInfo()
+	history, err := u.Home.History()
+	if err != nil {
+		return res, err
+	}
+	if len(history) > 0 {
+		res.LastUpdate = new(u.changeInfo(history[len(history)-1]))
+	}
+	res.Store, err = u.Home.Store()
+	return res, err
+}
+
+// History lists every change of the installation, the oldest first.
+func (u *Updater) History(ctx context.Context) (HistoryResult, error) {
+	err := u.ready(ctx)
+	state := u.Home.State()
+	res := HistoryResult{Home: u.Home.Dir(), Product: state.Product, Version: state.Version, Changes: []ChangeInfo{}}
+	if err != nil {
+		return res, err
+	}
+	history, err := u.Home.History()
+	for _, c := range history {
+		res.Changes = append(res.Changes, u.changeInfo(c))
+	}
+	return res, err
+}
+
+// HistoryEntry shows one change with its files.
+func (u *Updater) HistoryEntry(ctx context.Context, id int) (ChangeInfo, error) {
+	if err := u.ready(ctx); err != nil {
+		return ChangeInfo{}, err
+	}
+	history, err := u.Home.History()
+	if err != nil {
+		return ChangeInfo{}, err
+	}
+	i := slices.IndexFunc(history, func(c Change) bool { return c.ID == id })
+	if i < 0 {
+		return ChangeInfo{}, problem.New(problem.Failed, "See the changes with history.", "There is no change #%d", id)
+	}
+	info := u.changeInfo(history[i])
+	info.Files = new(changedFiles(history[i]))
+	return info, nil
+}
+
+func (u *Updater) changeInfo(c Change) ChangeInfo {
+	f := changedFiles(c)
+	return ChangeInfo{
+		ID: c.ID, Kind: string(c.Kind), Time: c.Time, From: u.point(c.From), To: u.point(c.To),
+		User: c.User, Outcome: c.Outcome,
+		Added: len(f.Added), Modified: len(f.Modified), Removed: len(f.Removed),
+	}
+}
+
+func (u *Updater) point(p plan.Point) Place {
+	line := u.Home.State().Line()
+	line.Channel = p.Channel
+	return u.place(nil, line, p.Level)
+}
+
+func changedFiles(c Change) Files {
+	f := noFiles()
+	for _, change := range c.Files {
+		switch before, after := change.Before, change.After; {
+		case isDir(before) && isDir(after), before == nil && isDir(after), isDir(before) && after == nil:
+		case before == nil:
+			f.Added = append(f.Added, change.Path)
+		case after == nil:
+			f.Removed = append(f.Removed, change.Path)
+		default:
+			f.Modified = append(f.Modified, change.Path)
+		}
+		if change.Customised {
+			f.Customised = append(f.Customised, change.Path)
+		}
+	}
+	return f
+}
+
+func isDir(e *manifest.Entry) bool { return e != nil && e.Kind == manifest.Dir }
+
+// Recover completes or undoes an interrupted commit; a whole home is left as it is.
+func (u *Updater) Recover(ctx context.Context) (RecoverResult, error) {
+	res := RecoverResult{Home: u.Home.Dir(), Outcome: "clean", Rescued: []string{}}
+	unlock, err := u.Home.Lock()
+	if err != nil {
+		return res, err
+	}
+	defer u.unlock(unlock)
+	done, err := u.Home.Recover(ctx)
+	res.At = u.point(plan.Point{Channel: u.Home.State().Channel, Level: u.Home.State().Level})
+	if err != nil {
+		return res, err
+	}
+	res.Outcome = done.Outcome
+	res.Rescued = append(res.Rescued, done.Rescued...)
+	return res, nil
+}
+
+// Conflicts lists the conflicts of the pending change; none when nothing is pending.
+func (u *Updater) Conflicts(ctx context.Context) (ConflictsResult, error) {
+	err := u.ready(ctx)
+	state := u.Home.State()
+	at := u.place(nil, state.Line(), state.Level)
+	res := ConflictsResult{Product: state.Product, Version: state.Version, From: at, To: at, Conflicts: []ConflictInfo{}}
+	if err != nil {
+		return res, err
+	}
+	pending, err := u.Home.Pending()
+	if errors.Is(err, fs.ErrNotExist) {
+		return res, nil
+	}
+	if err != nil {
+		return res, err
+	}
+	u.fillConflicts(&res, pending)
+	return res, nil
+}
+
+// Discard drops the pending change; what the operator wrote stays.
+func (u *Updater) Discard(ctx context.Context) (*Result, error) {
+	res := u.newResult("prepare", u.Home.State())
+	err := u.exclusive(ctx, false, func() error {
+		pending, err := u.Home.Pending()
+		if errors.Is(err, fs.ErrNotExist) {
+			res.Outcome = Nothing
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return u.drop(pending, res, false)
+	})
+	return res, err
+}

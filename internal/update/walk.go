@@ -1,0 +1,112 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"uplevel/internal/manifest"
+)
+
+// errFound ends a walk early.
+var errFound = errors.New("found")
+
+// occupied returns a function that reports whether a folder of the home holds, at any
+// depth, something that no tree lists. What cannot be looked at counts as something.
+func (u *Updater) occupied(trees ...manifest.Tree) func(dir string) bool {
+	return func(dir string) bool {
+		root, err := os.OpenRoot(u.Home.Dir())
+		if err != nil {
+			return true
+		}
+		defer root.Close()
+		err = fs.WalkDir(root.FS(), dir, func(p string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if p != dir && !listed(p, trees) {
+				return errFound
+			}
+			return nil
+		})
+		return err != nil
+	}
+}
+
+func listed(p string, trees []manifest.Tree) bool {
+	return slices.ContainsFunc(trees, func(t manifest.Tree) bool {
+		_, ok := t.Lookup(p)
+		return ok
+	})
+}
+
+// foreign returns what lies in the home and stands in no manifest: files and links by
+// their path, a folder with nothing listed in it by its path and a slash. What belongs
+// to the tool is left out.
+func (u *Updater) foreign(ctx context.Context, tree manifest.Tree) ([]string, error) {
+	root, err := os.OpenRoot(u.Home.Dir())
+	if err != nil {
+		return nil, fmt.Errorf("looking for foreign files: %w", err)
+	}
+	defer root.Close()
+	found := []string{}
+	err = fs.WalkDir(root.FS(), ".", func(p string, entry fs.DirEntry, err error) error {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil && errors.Is(err, fs.ErrNotExist):
+			return nil // went while we looked
+		case err != nil:
+			return err
+		case p == ".":
+			return nil
+		case manifest.Reserved(p) || path.Base(p) == stagingName:
+			return skip(entry)
+		}
+		e, ok := tree.Lookup(p)
+		switch {
+		case !entry.IsDir() && !ok:
+			found = append(found, p)
+		case entry.IsDir() && (!ok || e.Kind != manifest.Dir):
+			found = append(found, p+"/")
+			return fs.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("looking for foreign files: %w", err)
+	}
+	return found, nil
+}
+
+// stagingName is the folder that the installer puts beside mount points while at work.
+const stagingName = ".uplevel-staging"
+
+func skip(entry fs.DirEntry) error {
+	if entry.IsDir() {
+		return fs.SkipDir
+	}
+	return nil
+}
+
+// above returns paths with every folder above them, sorted, each once.
+func above(paths []string) []string {
+	var all []string
+	for _, p := range paths {
+		for p != "." && p != "" {
+			all = append(all, p)
+			i := strings.LastIndexByte(p, '/')
+			if i < 0 {
+				break
+			}
+			p = p[:i]
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
