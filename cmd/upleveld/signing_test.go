@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"uplevel/internal/blob"
+	"uplevel/internal/problem"
+	"uplevel/internal/trust/online"
+)
+
+var testNow = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+
+// memory is an object store for these tests.
+type memory struct {
+	mu     sync.Mutex
+	blobs  map[string]string
+	broken error
+}
+
+type memoryObject struct{ *strings.Reader }
+
+func (memoryObject) Close() error { return nil }
+
+func (m *memory) Put(_ context.Context, name string, r io.Reader) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, taken := m.blobs[name]; taken || m.broken != nil {
+		return m.broken
+	}
+	data, err := io.ReadAll(r)
+	m.blobs[name] = string(data)
+	return err
+}
+
+func (m *memory) Open(_ context.Context, name string) (blob.Object, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	text, ok := m.blobs[name]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return memoryObject{strings.NewReader(text)}, nil
+}
+
+func (m *memory) Stat(_ context.Context, name string) (blob.Info, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	text, ok := m.blobs[name]
+	if !ok {
+		return blob.Info{}, fs.ErrNotExist
+	}
+	return blob.Info{Name: name, Size: int64(len(text))}, nil
+}
+
+func (m *memory) Delete(_ context.Context, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.blobs, name)
+	return m.broken
+}
+
+func (m *memory) List(context.Context, string) iter.Seq2[blob.Info, error] {
+	return func(func(blob.Info, error) bool) {}
+}
+
+func newProgram(t *testing.T) *program {
+	t.Helper()
+	return &program{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, now: func() time.Time { return testNow },
+		getenv: func(string) string { return "" }, account: "test", data: filepath.Join(t.TempDir(), "data")}
+}
+
+func TestMetadataIsCopiedAfterTheCommit(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t)
+	db, err := p.openDatabase(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	blobs := &memory{blobs: map[string]string{}}
+	var said bytes.Buffer
+	m := published{DB: db, blobs: blobs, log: slog.New(slog.NewJSONHandler(&said, nil))}
+	put := func(files ...online.File) error {
+		return m.ChangeMetadata(t.Context(), func(repo online.Repository) error {
+			for _, f := range files {
+				if err := repo.Put(t.Context(), f); err != nil {
+					return err
+				}
+				if f.Role == "refused" {
+					return fs.ErrInvalid
+				}
+			}
+			return nil
+		})
+	}
+	want := func(names map[string]string) {
+		t.Helper()
+		for name, text := range names {
+			if got := blobs.blobs["metadata/"+name]; got != text {
+				t.Errorf("copy of %s is %q, want %q", name, got, text)
+			}
+		}
+	}
+	if err := put(online.File{Role: "root", Version: 1, Data: []byte("r1")}, online.File{Role: "timestamp", Version: 1, Data: []byte("t1")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(online.File{Role: "timestamp", Version: 2, Data: []byte("t2")}); err != nil {
+		t.Fatal(err)
+	}
+	want(map[string]string{"1.root.json": "r1", "timestamp.json": "t2"})
+	if err := put(online.File{Role: "timestamp", Version: 3, Data: []byte("t3")}, online.File{Role: "refused", Version: 1, Data: []byte("x")}); !errors.Is(err, fs.ErrInvalid) {
+		t.Fatal(err)
+	}
+	want(map[string]string{"timestamp.json": "t2", "1.refused.json": ""})
+
+	blobs.broken = errors.New("object store is down")
+	if err := put(online.File{Role: "root", Version: 2, Data: []byte("r2")}); err != nil {
+		t.Errorf("a copy that fails must not fail what was committed: %v", err)
+	}
+	if !strings.Contains(said.String(), "object store is down") {
+		t.Errorf("log %s", said.String())
+	}
+	blobs.broken = nil
+	blobs.blobs["metadata/1.root.json"] = "damaged"
+	if err := m.repair(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(map[string]string{"1.root.json": "r1", "2.root.json": "r2", "timestamp.json": "t2"})
+}
+
+func TestOnlineKeysAreMadeOnceAndSealed(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t)
+	db, err := p.openDatabase(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	first, err := p.onlineKeys(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := p.onlineKeys(t.Context(), db)
+	if err != nil || !again.Snapshot.Equal(first.Snapshot) || !bytes.Equal(again.Delivery, first.Delivery) {
+		t.Fatalf("second start: other keys, %v", err)
+	}
+	info, err := os.Stat(p.secretFile())
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("secret file %v, %v", info, err)
+	}
+	sealed, err := db.Sealed(t.Context(), sealedKeys)
+	if err != nil || bytes.Contains(sealed, first.Delivery) || bytes.Contains(sealed, first.Snapshot.Seed()) {
+		t.Errorf("the database holds a key in the clear, %v", err)
+	}
+	for name, spoil := range map[string]func() error{
+		"readable by others": func() error { return os.Chmod(p.secretFile(), 0o644) },
+		"damaged":            func() error { return os.WriteFile(p.secretFile(), []byte("ab"), 0o600) },
+		"another":            func() error { return os.WriteFile(p.secretFile(), bytes.Repeat([]byte("ab"), 32), 0o600) },
+		"missing":            func() error { return os.Remove(p.secretFile()) },
+	} {
+		kept, err := os.ReadFile(p.secretFile())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.onlineKeys(t.Context(), db); problem.KindOf(err) != problem.Refused || strings.Contains(err.Error(), string(kept)) {
+			t.Errorf("secret %s: %v", name, err)
+		}
+		if err := errors.Join(os.RemoveAll(p.secretFile()), os.WriteFile(p.secretFile(), kept, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := p.onlineKeys(t.Context(), db); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPasswordFromStandardInput(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{"pass": "pass", "pass\n": "pass", "pass\r\n": "pass", "pass\n\n": "pass\n", "pass\r": "pass\r", " p $\"'\\ü ": " p $\"'\\ü "} {
+		p := newProgram(t)
+		p.stdin = strings.NewReader(given)
+		if got, err := p.readPassword(); err != nil || got != want {
+			t.Errorf("%q: %q, %v", given, got, err)
+		}
+	}
+}
