@@ -3,6 +3,7 @@ package trust
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,7 +91,7 @@ func LineLevels(data []byte, line release.Line) ([]release.Listed, error) {
 // levelsOf reads the targets of a line's role: every one must be a level of the line.
 func levelsOf(signed *metadata.TargetsType, line release.Line) ([]release.Listed, error) {
 	levels := make([]release.Listed, 0, len(signed.Targets))
-	for _, name := range sortedNames(signed.Targets) {
+	for _, name := range slices.Sorted(maps.Keys(signed.Targets)) {
 		listed, err := levelOf(name, signed.Targets[name], line)
 		if err != nil {
 			return nil, err
@@ -99,15 +100,6 @@ func levelsOf(signed *metadata.TargetsType, line release.Line) ([]release.Listed
 	}
 	slices.SortFunc(levels, func(a, b release.Listed) int { return cmp.Compare(a.Level, b.Level) })
 	return levels, nil
-}
-
-func sortedNames(targets map[string]*metadata.TargetFiles) []string {
-	names := make([]string, 0, len(targets))
-	for name := range targets {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 func levelOf(name string, target *metadata.TargetFiles, line release.Line) (release.Listed, error) {

@@ -4,6 +4,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -84,8 +86,8 @@ func (s *shape) checkParts() error {
 	case RoleTimestamp, RoleSnapshot:
 		return checkMeta(signed.Type, signed.Meta)
 	}
-	for name, target := range signed.Targets {
-		if target == nil || target.Length < 0 {
+	for _, name := range slices.Sorted(maps.Keys(signed.Targets)) {
+		if target := signed.Targets[name]; target == nil || target.Length < 0 {
 			return fmt.Errorf("its target %.100q is empty", name)
 		}
 	}
@@ -102,8 +104,8 @@ func checkMeta(kind string, meta map[string]*shapeMeta) error {
 	if kind == RoleTimestamp && meta["snapshot.json"] == nil {
 		return fmt.Errorf("it does not list snapshot.json")
 	}
-	for name, m := range meta {
-		if m == nil || m.Version < 1 || m.Length < 0 {
+	for _, name := range slices.Sorted(maps.Keys(meta)) {
+		if m := meta[name]; m == nil || m.Version < 1 || m.Length < 0 {
 			return fmt.Errorf("it lists %.100q without a version", name)
 		}
 	}
@@ -111,7 +113,8 @@ func checkMeta(kind string, meta map[string]*shapeMeta) error {
 }
 
 func checkKeys(keys map[string]*shapeKey) error {
-	for id, key := range keys {
+	for _, id := range slices.Sorted(maps.Keys(keys)) {
+		key := keys[id]
 		if key == nil {
 			return fmt.Errorf("its key %.64q is empty", id)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"uplevel/internal/digest"
 	"uplevel/internal/manifest"
@@ -50,8 +52,8 @@ func (sub *submission) acceptLine(ctx context.Context, line release.Line, data [
 			return err
 		}
 	}
-	for level := range known {
-		return refuse(line.Role(), "published levels are missing, %d among them: withdraw a level instead", level)
+	if len(known) > 0 {
+		return refuse(line.Role(), "published levels are missing, %d among them: withdraw a level instead", slices.Min(slices.Collect(maps.Keys(known))))
 	}
 	sub.lines = append(sub.lines, Line{Line: line, Levels: levels})
 	return nil

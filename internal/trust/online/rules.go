@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -62,8 +63,8 @@ func (sub *submission) checkRoot(root *metadata.RootType) error {
 	if err != nil {
 		return err
 	}
-	for role, id := range ids {
-		named := root.Roles[role]
+	for _, role := range []string{trust.RoleSnapshot, trust.RoleTimestamp} {
+		id, named := ids[role], root.Roles[role]
 		if named.Threshold != 1 || !slices.Equal(named.KeyIDs, []string{id}) {
 			return refuse(trust.RoleRoot, "it does not name this service's key %s, alone, for %s", id, role)
 		}
@@ -185,7 +186,7 @@ func pathsOf(role string) []string {
 // checkPaths refuses targets outside the paths that the role is trusted with.
 func checkPaths(role string, targets map[string]*metadata.TargetFiles) error {
 	delegation := metadata.DelegatedRole{Paths: pathsOf(role)}
-	for name := range targets {
+	for _, name := range slices.Sorted(maps.Keys(targets)) {
 		if ok, err := delegation.IsDelegatedPath(name); err != nil || !ok {
 			return refuse(role, "it lists %.200q, outside %q", name, delegation.Paths)
 		}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"time"
 
 	"uplevel/internal/release"
@@ -30,7 +32,7 @@ func (sub *submission) verify(ctx context.Context) error {
 	if err := sub.verifyRole(ctx, v, trust.Step{Role: trust.RoleTargets, Parent: trust.RoleRoot}, verified); err != nil {
 		return err
 	}
-	for role := range sub.files {
+	for _, role := range slices.Sorted(maps.Keys(sub.files)) {
 		if rank(role) > 0 && !verified[role] && role != trust.RoleSnapshot && role != trust.RoleTimestamp {
 			return refuse(role, "no role delegates to it")
 		}

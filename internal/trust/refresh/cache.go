@@ -69,6 +69,11 @@ func (c *Client) lock(ctx context.Context) (*durable.Lock, error) {
 	}
 }
 
+func (c *Client) lockPresent() bool {
+	_, err := os.Lstat(filepath.Join(c.cfg.Dir, lockName))
+	return err == nil
+}
+
 // open starts from the folder's root, or from the configured one while the folder has
 // none. A root that is there and damaged is refused and not replaced by the configured
 // one: that would bring back keys that were revoked since.

@@ -120,10 +120,29 @@ func (c *Client) checkAge(view *trust.View) error {
 	return nil
 }
 
-// Trusted returns a view of what is kept in the folder, without any request. Expiry is
-// not judged: the view tells (View.Expired). Metadata that are missing or damaged are
-// an error of kind problem.Verification; missing ones are fs.ErrNotExist too.
+// Trusted returns a view of what is kept in the folder, without any request and without
+// writing. Expiry is not judged: the view tells (View.Expired). Metadata that are
+// missing or damaged are an error of kind problem.Verification; missing ones are
+// fs.ErrNotExist too. While another process refreshes, what it has half done is waited
+// for.
 func (c *Client) Trusted(lines ...release.Line) (*trust.View, error) {
+	pause := time.NewTicker(lockPause)
+	defer pause.Stop()
+	for waited := time.Duration(0); ; waited += lockPause {
+		working := c.lockPresent()
+		view, err := c.kept(lines)
+		if err == nil || !working && !c.lockPresent() || waited >= min(c.cfg.LockWait, maxTrustedWait) {
+			return view, err
+		}
+		<-pause.C
+	}
+}
+
+// maxTrustedWait bounds the wait of [Client.Trusted]: a killed refresh leaves its lock
+// file behind, which says no more than that somebody was there.
+const maxTrustedWait = 2 * time.Second
+
+func (c *Client) kept(lines []release.Line) (*trust.View, error) {
 	s, err := c.open(time.Time{})
 	if err != nil {
 		return nil, err

@@ -311,6 +311,29 @@ func TestTwoClientsAtOnce(t *testing.T) {
 	}
 }
 
+func TestTrustedWaitsForARefreshAtWork(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.refresh(is)
+	h.repo.AddLevel(is, 2)
+	h.repo.PublishOnline()
+	client := h.client()
+	// Between timestamp and snapshot somebody asks what is trusted.
+	trusted := make(chan error, 1)
+	h.config.Remote = remote{h.repo, "3.snapshot.json", func(context.Context) ([]byte, error) {
+		go func() {
+			view, err := client.Trusted(is)
+			if err == nil {
+				_, err = view.Level(is, 2)
+			}
+			trusted <- err
+		}()
+		return h.repo.File("3.snapshot.json"), nil
+	}}
+	h.refresh(is)
+	must(t, <-trusted)
+}
+
 func TestLockHeldElsewhereIsNamed(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
