@@ -111,6 +111,9 @@ func (l Line) ParseLevel(text string) (int, error) {
 // ProductRole returns the TUF role that a product's release keys sign.
 func ProductRole(product string) string { return "product." + product }
 
+// Default returns the line of the same product version on the default channel.
+func (l Line) Default() Line { l.Channel = DefaultChannel; return l }
+
 // Role returns the TUF role that lists the levels of this line.
 func (l Line) Role() string { return "line." + l.ProductVersion() + "." + l.Channel }
 
