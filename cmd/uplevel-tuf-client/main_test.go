@@ -254,9 +254,14 @@ func TestExitIsOneOnWrongUse(t *testing.T) {
 	t.Parallel()
 	s := newSuite(t)
 	for _, args := range [][]string{
-		nil, {"refresh"}, {"--metadata-dir", s.metadata, "refresh"}, {"--metadata-dir", s.metadata, "explode"},
-		{"--metadata-dir", s.metadata, "init"}, {"--metadata-dir", s.metadata, "init", "nowhere"},
-		{"--metadata-dir", s.metadata, "--metadata-url", s.url, "download"}, {"--unknown"},
+		nil,
+		{"refresh"},
+		{"--metadata-dir", s.metadata, "refresh"},
+		{"--metadata-dir", s.metadata, "explode"},
+		{"--metadata-dir", s.metadata, "init"},
+		{"--metadata-dir", s.metadata, "init", "nowhere"},
+		{"--metadata-dir", s.metadata, "--metadata-url", s.url, "download"},
+		{"--unknown"},
 	} {
 		if s.run(args...) == nil {
 			t.Errorf("%q is accepted", args)

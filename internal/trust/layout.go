@@ -64,14 +64,14 @@ func MaxLength(role string) int64 {
 
 // Lifetime returns how long a newly signed file of role is valid.
 func Lifetime(role string) time.Duration {
-	switch {
-	case role == RoleTimestamp:
+	switch role {
+	case RoleTimestamp:
 		return 3 * day
-	case role == RoleSnapshot:
+	case RoleSnapshot:
 		return 14 * day
-	case role == RoleRoot:
+	case RoleRoot:
 		return 2 * 365 * day
-	case role == RoleTargets:
+	case RoleTargets:
 		return 365 * day
 	}
 	return 120 * day

@@ -62,7 +62,7 @@ func (sub *submission) acceptLine(ctx context.Context, line release.Line, data [
 func (sub *submission) currentLevels(ctx context.Context, line release.Line) ([]release.Listed, error) {
 	file, err := sub.repo.Current(ctx, line.Role())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // a line that is new has no levels
+		return nil, nil // a line that is new has no levels
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the current %s: %w", line.Role(), err)

@@ -108,8 +108,10 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	keys, err := online.NewKeys(rand.Reader)
 	must(t, err)
-	w := &world{t: t, repo: trusttest.NewWith(t, day0, keys.Snapshot, keys.Timestamp), now: day0,
-		store: &memory{map[string]online.File{}, map[string][]byte{}}}
+	w := &world{
+		t: t, repo: trusttest.NewWith(t, day0, keys.Snapshot, keys.Timestamp), now: day0,
+		store: &memory{map[string]online.File{}, map[string][]byte{}},
+	}
 	w.service = &online.Service{Keys: keys, Objects: objects(w.repo.Objects), Now: func() time.Time { return w.now }}
 	return w
 }

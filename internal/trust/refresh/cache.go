@@ -60,7 +60,7 @@ func (c *Client) lock(ctx context.Context) (*durable.Lock, error) {
 		select {
 		case <-pause.C:
 		case <-wait.Done():
-			if ctx.Err() != nil && context.Cause(ctx) != errSlow {
+			if ctx.Err() != nil && !errors.Is(context.Cause(ctx), errSlow) {
 				return nil, context.Cause(ctx)
 			}
 			return nil, problem.New(problem.Refused, "Wait until it is done, then try again.",
@@ -82,9 +82,11 @@ func (c *Client) open(reference time.Time) (*session, error) {
 	data, err := c.read(trust.RoleRoot)
 	if errors.Is(err, fs.ErrNotExist) {
 		if len(c.cfg.Root) == 0 {
-			return nil, &problem.Error{Kind: problem.Verification, Err: fs.ErrNotExist,
+			return nil, &problem.Error{
+				Kind: problem.Verification, Err: fs.ErrNotExist,
 				Text: fmt.Sprintf("There is no trusted root in %s, and none came with the product", c.cfg.Dir),
-				Next: "Restore updates/root.json from the pack."}
+				Next: "Restore updates/root.json from the pack.",
+			}
 		}
 		data, s.fresh = c.cfg.Root, true
 	} else if err != nil {
@@ -101,9 +103,11 @@ func (c *Client) open(reference time.Time) (*session, error) {
 }
 
 func (c *Client) damagedRoot(err error) error {
-	return &problem.Error{Kind: problem.Verification, Err: err,
+	return &problem.Error{
+		Kind: problem.Verification, Err: err,
 		Text: fmt.Sprintf("The trusted root %s is damaged: %v", c.path(trust.RoleRoot), err),
-		Next: "Restore this file from another installation or a backup. To start again from the root of the pack, compare its fingerprint with the vendor's and remove the folder " + c.cfg.Dir + "."}
+		Next: "Restore this file from another installation or a backup. To start again from the root of the pack, compare its fingerprint with the vendor's and remove the folder " + c.cfg.Dir + ".",
+	}
 }
 
 func (c *Client) path(role string) string { return filepath.Join(c.cfg.Dir, trust.CacheName(role)) }

@@ -241,7 +241,7 @@ func (s *session) fetch(ctx context.Context, file string, limit int64) ([]byte, 
 	defer cancel()
 	data, err := s.c.cfg.Remote.Metadata(bounded, file, limit)
 	switch {
-	case err != nil && context.Cause(bounded) == errSlow:
+	case err != nil && errors.Is(context.Cause(bounded), errSlow):
 		return nil, tooSlow(file, within)
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)

@@ -71,7 +71,7 @@ func (c *Client) Download(ctx context.Context, t Target, w io.Writer) error {
 	defer cancel()
 	err := c.download(bounded, t, w)
 	switch {
-	case err != nil && context.Cause(bounded) == errSlow:
+	case err != nil && errors.Is(context.Cause(bounded), errSlow):
 		return tooSlow(t.Name, within.Round(time.Second))
 	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -96,7 +96,7 @@ type readErrors struct {
 
 func (r *readErrors) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = unreachable(r.what, err)
 	}
 	return n, err

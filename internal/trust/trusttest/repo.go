@@ -54,16 +54,16 @@ func Key(name string) ed25519.PrivateKey {
 
 // New makes a repository with a root of three keys and threshold two, and publishes
 // root, targets, snapshot and timestamp, each of version 1.
-func New(t testing.TB, now time.Time) *Repo {
-	t.Helper()
-	return NewWith(t, now, Key("snapshot"), Key("timestamp"))
+func New(tb testing.TB, now time.Time) *Repo {
+	tb.Helper()
+	return NewWith(tb, now, Key("snapshot"), Key("timestamp"))
 }
 
 // NewWith is [New] with these online keys.
-func NewWith(t testing.TB, now time.Time, snapshot, timestamp ed25519.PrivateKey) *Repo {
-	t.Helper()
+func NewWith(tb testing.TB, now time.Time, snapshot, timestamp ed25519.PrivateKey) *Repo {
+	tb.Helper()
 	r := &Repo{
-		t: t, Now: now.UTC().Truncate(time.Second), files: map[string][]byte{}, Objects: map[digest.Digest][]byte{},
+		t: tb, Now: now.UTC().Truncate(time.Second), files: map[string][]byte{}, Objects: map[digest.Digest][]byte{},
 		Keys: map[string][]ed25519.PrivateKey{
 			trust.RoleRoot:      {Key("root-1"), Key("root-2"), Key("root-3")},
 			trust.RoleTargets:   {Key("targets")},
@@ -328,21 +328,21 @@ func (r *Repo) Public(private ed25519.PrivateKey) *metadata.Key {
 }
 
 // Sign returns m signed by exactly these keys.
-func Sign[T metadata.Roles](t testing.TB, m *metadata.Metadata[T], keys ...ed25519.PrivateKey) []byte {
-	t.Helper()
+func Sign[T metadata.Roles](tb testing.TB, m *metadata.Metadata[T], keys ...ed25519.PrivateKey) []byte {
+	tb.Helper()
 	m.ClearSignatures()
 	for _, key := range keys {
 		signer, err := signature.LoadED25519Signer(key)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, err := m.Sign(signer); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	data, err := m.ToBytes(false)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return data
 }
