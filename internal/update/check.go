@@ -99,7 +99,7 @@ func (u *Updater) fillCheck(ctx context.Context, res *CheckResult, view *trust.V
 	res.Latest = u.place(view, w.line, latest.Level)
 	way := w.between(latest.Level)
 	res.Regular, res.Security = counts(way)
-	res.Floors = floors(way)
+	res.Floors = append(res.Floors, floors(way)...)
 	if res.Freshness.Expired {
 		return nil // what they name is not to be fetched
 	}

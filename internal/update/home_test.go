@@ -33,6 +33,7 @@ type plainHome struct {
 	staged  map[string][]byte // path → content
 	extra   Extra
 	docs    map[string][]byte
+	sides   []string // files beside conflicts
 	locked  bool
 	refuse  error // what Check refuses with
 }
@@ -175,6 +176,9 @@ func (h *plainHome) DiskNeed(*plan.Plan, Extra) (int64, string, error) { return 
 func (h *plainHome) Check(*plan.Plan, Extra) error { return h.refuse }
 
 func (h *plainHome) Prepare(_ context.Context, p *plan.Plan, src Source, x Extra) error {
+	if h.pending != nil {
+		h.must(h.Discard())
+	}
 	h.extra, h.staged = x, map[string][]byte{}
 	h.pending = &Pending{Plan: p, Resolved: map[string]string{}}
 	for name := range x.Documents {
@@ -200,6 +204,7 @@ func (h *plainHome) Prepare(_ context.Context, p *plan.Plan, src Source, x Extra
 				return err
 			}
 			h.must(os.WriteFile(h.path(o.Path+suffix), data, 0o644))
+			h.sides = append(h.sides, o.Path+suffix)
 		}
 	}
 	return nil
@@ -244,11 +249,10 @@ func (h *plainHome) Resolve(path string, choice Resolution) error {
 }
 
 func (h *plainHome) Discard() error {
-	for _, p := range h.pending.Plan.Conflicts() {
-		_ = os.Remove(h.path(p + ".original"))
-		_ = os.Remove(h.path(p + ".new"))
+	for _, side := range h.sides {
+		h.must(os.Remove(h.path(side)))
 	}
-	h.pending = nil
+	h.pending, h.sides = nil, nil
 	return nil
 }
 

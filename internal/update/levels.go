@@ -140,7 +140,7 @@ func (w wish) between(to int) []release.Listed {
 }
 
 func floors(levels []release.Listed) []plan.Floor {
-	out := []plan.Floor{}
+	var out []plan.Floor
 	for _, l := range levels {
 		if l.Floor != "" {
 			out = append(out, plan.Floor{Level: l.Level, Reason: l.Floor})

@@ -9,6 +9,7 @@ import (
 
 	"uplevel/internal/digest"
 	"uplevel/internal/manifest"
+	"uplevel/internal/plan"
 	"uplevel/internal/problem"
 	"uplevel/internal/release"
 )
@@ -123,7 +124,7 @@ func (u *Updater) notes(ctx context.Context, l release.Listed) (release.Notes, e
 // gain collects what the levels on the way bring. Notes of a level that is not live may
 // be closed to the caller; then they are left out.
 func (u *Updater) gain(ctx context.Context, levels []release.Listed) (Gain, error) {
-	g := Gain{Updates: []UpdateNote{}, Floors: floors(levels), Absorbed: []string{}}
+	g := Gain{Updates: []UpdateNote{}, Floors: append([]plan.Floor{}, floors(levels)...), Absorbed: []string{}}
 	g.Regular, g.Security = counts(levels)
 	for _, l := range levels {
 		notes, err := u.notes(ctx, l)
