@@ -63,11 +63,11 @@ const renewWhen = 60 * 24 * time.Hour
 func (p *Publisher) signLevels(bundles []bundle, newLine bool) ([]api.RoleMetadata, error) {
 	line := bundles[0].listed.Line()
 	role := release.ProductRole(line.Product)
-	keys, err := p.Folder.Keys(role)
+	keys, err := p.Signer.Folder.Keys(role)
 	if err != nil {
 		return nil, err
 	}
-	product, err := p.Folder.Document(role)
+	product, err := p.Signer.Folder.Document(role)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (p *Publisher) signLevels(bundles []bundle, newLine bool) ([]api.RoleMetada
 		docs = append(docs, api.RoleMetadata{Role: role, Data: product})
 	}
 	if !newLine {
-		if before, err = p.Folder.Document(line.Role()); err != nil {
+		if before, err = p.Signer.Folder.Document(line.Role()); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +120,7 @@ func listings(bundles []bundle) []release.Listed {
 func (p *Publisher) signProduct(b bundle) ([]api.RoleMetadata, error) {
 	line := b.listed.Line()
 	role := release.ProductRole(line.Product)
-	targets, err := p.Folder.Document(trust.RoleTargets)
+	targets, err := p.Signer.Folder.Document(trust.RoleTargets)
 	if err != nil {
 		return nil, err
 	}
@@ -131,11 +131,11 @@ func (p *Publisher) signProduct(b bundle) ([]api.RoleMetadata, error) {
 	if slices.Contains(facts.Delegated, role) {
 		return p.signLevels([]bundle{b}, true)
 	}
-	signers, err := p.Folder.Keys(trust.RoleTargets)
+	signers, err := p.Signer.Folder.Keys(trust.RoleTargets)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := p.Folder.Make(role, 1)
+	keys, err := p.Signer.Folder.Make(role, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ type draft struct {
 // Validate judges a build as the next level, or as level 0 of a product version that is
 // not published yet, and publishes nothing. Platform is for the latter only.
 func (p *Publisher) Validate(ctx context.Context, req LevelRequest, platform string) (Report, error) {
-	view, err := p.refresh(ctx, req.Line, req.Line.Default())
+	view, err := p.Signer.Refresh(ctx, req.Line, req.Line.Default())
 	if err != nil {
 		return Report{}, err
 	}
@@ -257,7 +257,7 @@ func (p *Publisher) older(ctx context.Context, levels []release.Listed) ([]valid
 // levels returns the levels before the next one of line; first reports that the line is
 // not published yet, and level 0 of the default channel is what it starts from.
 func (p *Publisher) levels(ctx context.Context, line release.Line) (levels []release.Listed, first bool, err error) {
-	view, err := p.refresh(ctx, line, line.Default())
+	view, err := p.Signer.Refresh(ctx, line, line.Default())
 	if err != nil {
 		return nil, false, err
 	}
@@ -325,7 +325,7 @@ func (p *Publisher) release(ctx context.Context, d *draft, bundles []bundle, out
 	for _, u := range bundles {
 		u.keep(p)
 	}
-	err = p.submit(ctx, docs, d.Line)
+	err = p.Signer.Submit(ctx, docs, d.Line)
 	if problem.KindOf(err) == problem.Refused && d.base.Len() > 0 {
 		// The service may have lost an object of the level before: offer all.
 		err = p.again(ctx, d, docs, err, &out)
@@ -342,5 +342,5 @@ func (p *Publisher) again(ctx context.Context, d *draft, docs []api.RoleMetadata
 	if out.Stored == before {
 		return refused
 	}
-	return p.submit(ctx, docs, d.Line)
+	return p.Signer.Submit(ctx, docs, d.Line)
 }

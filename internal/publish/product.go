@@ -32,7 +32,7 @@ func (p *Publisher) AddProduct(ctx context.Context, req ProductRequest) (Outcome
 	if err := checkProduct(req); err != nil {
 		return Outcome{}, err
 	}
-	view, err := p.refresh(ctx, req.Line)
+	view, err := p.Signer.Refresh(ctx, req.Line)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -69,7 +69,7 @@ func (p *Publisher) AddProduct(ctx context.Context, req ProductRequest) (Outcome
 		return out, err
 	}
 	b.keep(p)
-	return out, p.submit(ctx, docs, req.Line)
+	return out, p.Signer.Submit(ctx, docs, req.Line)
 }
 
 func checkProduct(req ProductRequest) error {
@@ -138,7 +138,7 @@ func (p *Publisher) SetState(ctx context.Context, req StateRequest) (Outcome, er
 	if req.State == release.Withdrawn && strings.TrimSpace(req.Reason) == "" {
 		return Outcome{}, problem.New(problem.Usage, "Say why with --reason: customers are told.", "A withdrawal needs a reason")
 	}
-	view, err := p.refresh(ctx, req.Line)
+	view, err := p.Signer.Refresh(ctx, req.Line)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -160,5 +160,5 @@ func (p *Publisher) SetState(ctx context.Context, req StateRequest) (Outcome, er
 	if err != nil {
 		return out, err
 	}
-	return out, p.submit(ctx, docs, req.Line)
+	return out, p.Signer.Submit(ctx, docs, req.Line)
 }

@@ -7,29 +7,23 @@ package publish
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path/filepath"
-	"slices"
 	"time"
 
-	"uplevel/internal/api"
 	"uplevel/internal/digest"
 	"uplevel/internal/problem"
+	"uplevel/internal/publish/signing"
 	"uplevel/internal/release"
-	"uplevel/internal/trust"
-	"uplevel/internal/trust/refresh"
-	"uplevel/internal/trust/sign"
 )
 
-// Service is what publishing asks of the service.
-type Service interface {
+// Store is where objects are uploaded to.
+type Store interface {
+	// Missing returns those of the objects that are not stored.
 	Missing(ctx context.Context, objects []digest.Digest) ([]digest.Digest, error)
+	// PutObject stores an object, given in its stored form of size bytes.
 	PutObject(ctx context.Context, sum digest.Digest, stored io.Reader, size int64) error
-	SubmitMetadata(ctx context.Context, submission api.MetadataSubmission) (api.MetadataAnswer, error)
-	OnlineKeys(ctx context.Context) (api.OnlineKeys, error)
 }
 
 // Objects gives the published objects of a level, verified.
@@ -40,10 +34,9 @@ type Objects interface {
 
 // Publisher publishes with the keys of one folder to one service.
 type Publisher struct {
-	Service Service
-	Remote  refresh.Remote // the service's metadata
+	Signer  *signing.Signer
+	Store   Store
 	Objects Objects
-	Folder  *sign.Folder
 	Cache   string // folder for scan caches and small objects
 	Now     func() time.Time
 	Say     func(line string) // progress, one line each; nil: silence
@@ -53,67 +46,6 @@ func (p *Publisher) say(format string, args ...any) {
 	if p.Say != nil {
 		p.Say(fmt.Sprintf(format, args...))
 	}
-}
-
-// refresh brings the folder's documents up to date, verified with its own root.
-func (p *Publisher) refresh(ctx context.Context, lines ...release.Line) (*trust.View, error) {
-	root, err := p.Folder.Document(trust.RoleRoot)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, problem.New(problem.Refused, "Run keys init first, or name the folder of keys with --keys.",
-			"There is no root in %s", p.Folder.Dir)
-	}
-	if err != nil {
-		return nil, err
-	}
-	client, err := refresh.New(refresh.Config{
-		Dir: p.Folder.MetadataDir(), Root: root, Remote: p.Remote, Now: p.Now, Holder: "uplevel-publish",
-	})
-	if err != nil {
-		return nil, err
-	}
-	return client.Refresh(ctx, lines...)
-}
-
-// submit makes documents current in one step and keeps what is current afterwards.
-func (p *Publisher) submit(ctx context.Context, docs []api.RoleMetadata, lines ...release.Line) error {
-	if err := p.checkSigned(docs); err != nil {
-		return err
-	}
-	if _, err := p.Service.SubmitMetadata(ctx, api.MetadataSubmission{Metadata: docs}); err != nil {
-		return err
-	}
-	if _, err := p.refresh(ctx, lines...); err != nil {
-		var known *problem.Error
-		if errors.As(err, &known) {
-			return known.Standing("The metadata were accepted and are published. Only reading them back failed.")
-		}
-		return err
-	}
-	return nil
-}
-
-// checkSigned refuses documents that customers would not trust: signed with a key that
-// the delegating document does not name.
-func (p *Publisher) checkSigned(docs []api.RoleMetadata) error {
-	for _, doc := range docs {
-		parent, ok := trust.ParentRole(doc.Role)
-		if !ok {
-			return fmt.Errorf("%s is not the publisher's to sign", doc.Role)
-		}
-		i := slices.IndexFunc(docs, func(d api.RoleMetadata) bool { return d.Role == parent })
-		var by []byte
-		var err error
-		if i >= 0 && parent != doc.Role {
-			by = docs[i].Data
-		} else if by, err = p.Folder.Document(parent); err != nil {
-			return err
-		}
-		if err := sign.Verify(parent, by, doc.Role, doc.Data); err != nil {
-			return problem.New(problem.Refused, "Use the key files that were made for this role, all that it needs.",
-				"Unable to publish: %w", err)
-		}
-	}
-	return nil
 }
 
 // content reads a small published object: from the cache, else from the service.

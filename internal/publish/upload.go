@@ -96,7 +96,7 @@ func (p *Publisher) missing(ctx context.Context, all []upload) ([]upload, error)
 		for i, u := range batch {
 			sums[i] = u.Sum
 		}
-		lacking, err := p.Service.Missing(ctx, sums)
+		lacking, err := p.Store.Missing(ctx, sums)
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +126,7 @@ func (p *Publisher) put(ctx context.Context, u upload) (int64, error) {
 		return 0, err
 	}
 	size := int64(stored.Len())
-	return size, p.Service.PutObject(ctx, u.Sum, bytes.NewReader(stored.Bytes()), size)
+	return size, p.Store.PutObject(ctx, u.Sum, bytes.NewReader(stored.Bytes()), size)
 }
 
 // putLarge makes the stored form in a file, so that memory does not grow with it.
@@ -152,7 +152,7 @@ func (p *Publisher) putLarge(ctx context.Context, u upload) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("compressing %s: %w", u.Sum, err)
 	}
-	return size, p.Service.PutObject(ctx, u.Sum, file, size)
+	return size, p.Store.PutObject(ctx, u.Sum, file, size)
 }
 
 // encode writes the stored form to w and refuses content that is no longer what was

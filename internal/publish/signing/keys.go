@@ -1,4 +1,4 @@
-package publish
+package signing
 
 import (
 	"context"
@@ -26,7 +26,7 @@ type InitRequest struct {
 // Init makes root, targets, tool and hotfix keys and the first root and targets, and
 // submits these. It returns the root's fingerprint. A run that was cut is repeated; a
 // service that has another root is refused before any key is made.
-func (p *Publisher) Init(ctx context.Context, req InitRequest) (fingerprint string, already bool, err error) {
+func (p *Signer) Init(ctx context.Context, req InitRequest) (fingerprint string, already bool, err error) {
 	req.RootKeys, req.Threshold = max(req.RootKeys, 1), max(req.Threshold, 1)
 	if req.Threshold > req.RootKeys {
 		return "", false, problem.New(problem.Usage, "Make more root keys, or lower the threshold.",
@@ -44,7 +44,7 @@ func (p *Publisher) Init(ctx context.Context, req InitRequest) (fingerprint stri
 		return "", false, problem.New(problem.Refused, "Name the folder with the keys of this vendor with --keys.",
 			"The service has a root already, and %s holds none", p.Folder.Dir)
 	case len(first) > 0:
-		if _, err := p.refresh(ctx); err != nil {
+		if _, err := p.Refresh(ctx); err != nil {
 			return "", false, err
 		}
 		fingerprint, err = trust.Fingerprint(own)
@@ -54,7 +54,7 @@ func (p *Publisher) Init(ctx context.Context, req InitRequest) (fingerprint stri
 	if err != nil {
 		return "", false, err
 	}
-	if err := p.submit(ctx, docs); err != nil {
+	if err := p.Submit(ctx, docs); err != nil {
 		return "", false, err
 	}
 	fingerprint, err = trust.Fingerprint(docs[0].Data)
@@ -63,7 +63,7 @@ func (p *Publisher) Init(ctx context.Context, req InitRequest) (fingerprint stri
 
 // initDocuments returns root and targets: those that the folder keeps from a run that
 // was cut, else new ones.
-func (p *Publisher) initDocuments(ctx context.Context, req InitRequest) ([]api.RoleMetadata, error) {
+func (p *Signer) initDocuments(ctx context.Context, req InitRequest) ([]api.RoleMetadata, error) {
 	spec, signers, err := p.rootSpec(ctx, req)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (p *Publisher) initDocuments(ctx context.Context, req InitRequest) ([]api.R
 	return []api.RoleMetadata{{Role: trust.RoleRoot, Data: root}, {Role: trust.RoleTargets, Data: targets}}, nil
 }
 
-func (p *Publisher) newTargets(signers map[string][]sign.Key) ([]byte, error) {
+func (p *Signer) newTargets(signers map[string][]sign.Key) ([]byte, error) {
 	tool, err := signers[trust.RoleTool][0].Public()
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (p *Publisher) newTargets(signers map[string][]sign.Key) ([]byte, error) {
 }
 
 // rootSpec asks the service for its public keys and makes those of the publisher.
-func (p *Publisher) rootSpec(ctx context.Context, req InitRequest) (sign.RootSpec, map[string][]sign.Key, error) {
+func (p *Signer) rootSpec(ctx context.Context, req InitRequest) (sign.RootSpec, map[string][]sign.Key, error) {
 	spec := sign.RootSpec{Threshold: req.Threshold}
 	online, err := p.Service.OnlineKeys(ctx)
 	if err != nil {
@@ -145,7 +145,7 @@ func (p *Publisher) rootSpec(ctx context.Context, req InitRequest) (sign.RootSpe
 // Status describes every role that the publisher signs, as last seen. It asks the
 // service first; when that fails the folder's documents are described and the error is
 // returned along with them.
-func (p *Publisher) Status(ctx context.Context) (all []sign.Status, stale error, err error) {
+func (p *Signer) Status(ctx context.Context) (all []sign.Status, stale error, err error) {
 	stale = p.refreshAll(ctx)
 	roles, err := p.Folder.Roles()
 	if err != nil {
@@ -163,8 +163,8 @@ func (p *Publisher) Status(ctx context.Context) (all []sign.Status, stale error,
 
 // refreshAll brings every role of every product up to date. A role that has expired is
 // taken too, if it is signed as it must be: the publisher is who renews it.
-func (p *Publisher) refreshAll(ctx context.Context) error {
-	_, err := p.refresh(ctx)
+func (p *Signer) refreshAll(ctx context.Context) error {
+	_, err := p.Refresh(ctx)
 	if err := p.takeExpired(ctx, trust.RoleTargets, err); err != nil {
 		return err
 	}
@@ -188,10 +188,10 @@ func (p *Publisher) refreshAll(ctx context.Context) error {
 	return nil
 }
 
-func (p *Publisher) refreshProduct(ctx context.Context, product string) error {
+func (p *Signer) refreshProduct(ctx context.Context, product string) error {
 	role := release.ProductRole(product)
 	// Any line leads to the product's role, one that is not published too.
-	_, err := p.refresh(ctx, release.Line{Product: product, Version: "0", Channel: release.DefaultChannel})
+	_, err := p.Refresh(ctx, release.Line{Product: product, Version: "0", Channel: release.DefaultChannel})
 	if err := p.takeExpired(ctx, role, err); err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (p *Publisher) refreshProduct(ctx context.Context, product string) error {
 		if !ok {
 			continue
 		}
-		_, err := p.refresh(ctx, line)
+		_, err := p.Refresh(ctx, line)
 		if err := p.takeExpired(ctx, name, err); err != nil {
 			return err
 		}
@@ -219,7 +219,7 @@ func (p *Publisher) refreshProduct(ctx context.Context, product string) error {
 // takeExpired turns a refusal for expiry into the current document of role, fetched by
 // the version that the snapshot lists and verified by its signatures alone. Another
 // error is returned as it is.
-func (p *Publisher) takeExpired(ctx context.Context, role string, refused error) error {
+func (p *Signer) takeExpired(ctx context.Context, role string, refused error) error {
 	if refused == nil || !errors.Is(refused, &metadata.ErrExpiredMetadata{}) {
 		return refused
 	}
@@ -239,7 +239,7 @@ func (p *Publisher) takeExpired(ctx context.Context, role string, refused error)
 	return p.Folder.Keep(role, data)
 }
 
-func (p *Publisher) listedVersion(role string) (int64, error) {
+func (p *Signer) listedVersion(role string) (int64, error) {
 	data, err := p.Folder.Document(trust.RoleSnapshot)
 	if err != nil {
 		return 0, err
@@ -264,7 +264,7 @@ func (p *Publisher) listedVersion(role string) (int64, error) {
 // Renew signs again what runs out within 60 days, or everything, and submits it in one
 // step. Roles that are due and whose keys are not in the folder are left and named by
 // the error; the others are renewed all the same.
-func (p *Publisher) Renew(ctx context.Context, everything bool) (renewed []sign.Status, err error) {
+func (p *Signer) Renew(ctx context.Context, everything bool) (renewed []sign.Status, err error) {
 	all, stale, err := p.Status(ctx)
 	if err != nil {
 		return nil, err
@@ -289,7 +289,7 @@ func (p *Publisher) Renew(ctx context.Context, everything bool) (renewed []sign.
 		docs = append(docs, api.RoleMetadata{Role: s.Role, Data: doc})
 	}
 	if len(docs) > 0 {
-		if err := p.submit(ctx, docs); err != nil {
+		if err := p.Submit(ctx, docs); err != nil {
 			return nil, err
 		}
 	}
@@ -306,7 +306,7 @@ func (p *Publisher) Renew(ctx context.Context, everything bool) (renewed []sign.
 	return renewed, keysAway(without, p.Folder.Dir)
 }
 
-func (p *Publisher) renewed(role string) ([]byte, error) {
+func (p *Signer) renewed(role string) ([]byte, error) {
 	keys, err := p.Folder.Keys(sign.KeyRole(role))
 	if err != nil {
 		return nil, err
