@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"uplevel/internal/durable"
 	"uplevel/internal/entitlement"
 	"uplevel/internal/entitlement/access"
 	"uplevel/internal/problem"
@@ -48,7 +47,8 @@ func (p *program) done(format string, args ...any) {
 }
 
 func (p *program) organisationAdd() *cobra.Command {
-	return &cobra.Command{Use: "add NAME", Short: "Add a customer", Args: exactly("NAME"),
+	return &cobra.Command{
+		Use: "add NAME", Short: "Add a customer", Args: exactly("NAME"),
 		RunE: p.onDatabase(func(ctx context.Context, db *sqlstore.DB, args []string) error {
 			o, err := db.AddOrganisation(ctx, p.actor(), args[0])
 			if err != nil {
@@ -56,11 +56,13 @@ func (p *program) organisationAdd() *cobra.Command {
 			}
 			p.done("organisation %s is %s", o.Name, o.ID)
 			return nil
-		})}
+		}),
+	}
 }
 
 func (p *program) organisationRevoke() *cobra.Command {
-	return &cobra.Command{Use: "revoke NAME", Short: "End a customer's access at once", Args: exactly("NAME"),
+	return &cobra.Command{
+		Use: "revoke NAME", Short: "End a customer's access at once", Args: exactly("NAME"),
 		RunE: p.onDatabase(func(ctx context.Context, db *sqlstore.DB, args []string) error {
 			o, err := db.OrganisationByName(ctx, args[0])
 			if err != nil {
@@ -71,7 +73,8 @@ func (p *program) organisationRevoke() *cobra.Command {
 			}
 			p.done("organisation %s is revoked", o.Name)
 			return nil
-		})}
+		}),
+	}
 }
 
 func (p *program) userAdd() *cobra.Command {
@@ -148,7 +151,8 @@ func usage(err error) error {
 }
 
 func (p *program) userRevoke() *cobra.Command {
-	return &cobra.Command{Use: "revoke EMAIL", Short: "End a user's access at once", Args: exactly("EMAIL"),
+	return &cobra.Command{
+		Use: "revoke EMAIL", Short: "End a user's access at once", Args: exactly("EMAIL"),
 		RunE: p.onDatabase(func(ctx context.Context, db *sqlstore.DB, args []string) error {
 			u, err := p.user(ctx, db, args[0])
 			if err != nil {
@@ -159,7 +163,8 @@ func (p *program) userRevoke() *cobra.Command {
 			}
 			p.done("user %s is revoked", u.Email)
 			return nil
-		})}
+		}),
+	}
 }
 
 func (p *program) user(ctx context.Context, db *sqlstore.DB, email string) (entitlement.User, error) {
@@ -272,8 +277,10 @@ func (p *program) eulaAdd() *cobra.Command {
 
 func (p *program) vendorSet() *cobra.Command {
 	cmd := &cobra.Command{Use: "set", Short: "Change what the service says of its vendor", Args: exactly()}
-	for name, says := range map[string]string{"name": "the vendor's name", "support-url": "where customers get help",
-		"security-contact": "where weaknesses are reported", "portal-url": "the Updates Portal"} {
+	for name, says := range map[string]string{
+		"name": "the vendor's name", "support-url": "where customers get help",
+		"security-contact": "where weaknesses are reported", "portal-url": "the Updates Portal",
+	} {
 		cmd.Flags().String(name, "", says)
 	}
 	cmd.RunE = p.onDatabase(func(ctx context.Context, db *sqlstore.DB, _ []string) error {
@@ -282,8 +289,10 @@ func (p *program) vendorSet() *cobra.Command {
 			return err
 		}
 		n := 0
-		for name, field := range map[string]*string{"name": &v.Name, "support-url": &v.SupportURL,
-			"security-contact": &v.SecurityContact, "portal-url": &v.PortalURL} {
+		for name, field := range map[string]*string{
+			"name": &v.Name, "support-url": &v.SupportURL,
+			"security-contact": &v.SecurityContact, "portal-url": &v.PortalURL,
+		} {
 			if f := cmd.Flags().Lookup(name); f.Changed {
 				n++
 				*field = f.Value.String()
@@ -302,18 +311,15 @@ func (p *program) vendorSet() *cobra.Command {
 }
 
 func (p *program) migrateCommand() *cobra.Command {
-	return &cobra.Command{Use: "migrate", Short: "Bring the database to the schema of this program", Args: exactly(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := durable.MkdirAll(p.data, 0o700); err != nil {
-				return fmt.Errorf("making the data folder: %w", err)
+	return &cobra.Command{
+		Use: "migrate", Short: "Bring the database to the schema of this program", Args: exactly(),
+		RunE: p.onDatabase(func(ctx context.Context, db *sqlstore.DB, _ []string) error {
+			schema, err := db.Schema(ctx)
+			if err != nil {
+				return err
 			}
-			return p.onDatabase(func(ctx context.Context, db *sqlstore.DB, _ []string) error {
-				schema, err := db.Schema(ctx)
-				if err != nil {
-					return err
-				}
-				p.done("the database has schema %d", schema)
-				return nil
-			})(cmd, nil)
-		}}
+			p.done("the database has schema %d", schema)
+			return nil
+		}),
+	}
 }

@@ -20,8 +20,10 @@ func TestScripts(t *testing.T) {
 	if found, err := filepath.Glob("testdata/script/*.txtar"); err != nil || len(found) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": code}})
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"code": code},
+	})
 }
 
 // code runs upleveld and wants that exit code: code 10 admin user add.

@@ -76,7 +76,7 @@ func (m published) ChangeMetadata(ctx context.Context, fn func(repo online.Repos
 			err = m.copyFile(ctx, f.Name(), data)
 		}
 		if err != nil {
-			m.log.Error("copying metadata to the object store", "file", f.Name(), "error", err.Error())
+			m.log.ErrorContext(ctx, "copying metadata to the object store", "file", f.Name(), "error", err.Error())
 		}
 	}
 	return nil
@@ -154,9 +154,9 @@ func (m published) renew(ctx context.Context, signer *online.Service) {
 		})
 		switch {
 		case err != nil && ctx.Err() == nil:
-			m.log.Error("signing again failed", "error", err.Error())
+			m.log.ErrorContext(ctx, "signing again failed", "error", err.Error())
 		case len(result.Files) > 0:
-			m.log.Info("signed again", trust.RoleSnapshot, result.Snapshot, trust.RoleTimestamp, result.Timestamp)
+			m.log.InfoContext(ctx, "signed again", trust.RoleSnapshot, result.Snapshot, trust.RoleTimestamp, result.Timestamp)
 		}
 		select {
 		case <-ctx.Done():

@@ -77,8 +77,10 @@ func (m *memory) List(context.Context, string) iter.Seq2[blob.Info, error] {
 
 func newProgram(t *testing.T) *program {
 	t.Helper()
-	return &program{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, now: func() time.Time { return testNow },
-		getenv: func(string) string { return "" }, account: "test", data: filepath.Join(t.TempDir(), "data")}
+	return &program{
+		stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard, now: func() time.Time { return testNow },
+		getenv: func(string) string { return "" }, account: "test", data: filepath.Join(t.TempDir(), "data"),
+	}
 }
 
 func TestMetadataIsCopiedAfterTheCommit(t *testing.T) {

@@ -157,7 +157,7 @@ func best(now time.Time, all []standing, who Organisation, line release.Line) (G
 		g.State, g.KeptBefore = Kept, top.Ends
 		g.Messages = []Message{{"kept", fmt.Sprintf("The %s of %s ended on %s; levels published until then remain available. Renew it with your vendor for newer ones.",
 			noun(top.Kind), line.Product, day(top.LastDay()))}}
-	default:
+	case elsewhere, revoked, future, expired:
 		return Grant{}, refusal(top, who, line)
 	}
 	g.States = append(g.States, extraStates(all)...)

@@ -284,8 +284,11 @@ type memory struct {
 func (m *memory) Subscriptions(context.Context, string) ([]Subscription, error) {
 	return m.subscriptions, m.err
 }
-func (m *memory) EULAs(context.Context) ([]EULA, error)                     { return m.eulas, m.err }
+
+func (m *memory) EULAs(context.Context) ([]EULA, error) { return m.eulas, m.err }
+
 func (m *memory) Acceptances(context.Context, string) ([]Acceptance, error) { return m.accepted, m.err }
+
 func (m *memory) AcceptEULA(_ context.Context, _ Actor, a Acceptance) error {
 	m.accepted = append(m.accepted, a)
 	return m.err

@@ -9,8 +9,10 @@ import (
 )
 
 func good() Report {
-	return Report{Installation: strings.Repeat("a", 64), Host: "web1.bank.example", Product: "shop", Version: "1.0", Channel: "full",
-		Level: 3, FromLevel: 1, Hotfixes: []string{"h1"}, Customised: 2, Operation: "update", Outcome: "ok", Tool: "1.0", OS: "linux/amd64"}
+	return Report{
+		Installation: strings.Repeat("a", 64), Host: "web1.bank.example", Product: "shop", Version: "1.0", Channel: "full",
+		Level: 3, FromLevel: 1, Hotfixes: []string{"h1"}, Customised: 2, Operation: "update", Outcome: "ok", Tool: "1.0", OS: "linux/amd64",
+	}
 }
 
 // A report crosses the network as api.Report; the fields are the same.

@@ -106,8 +106,8 @@ func (j *storeJudge) note(where, format string, args ...any) {
 }
 
 // each calls scan for every row.
-func (j *storeJudge) each(ctx context.Context, scan func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := j.Rows.QueryContext(ctx, query, args...)
+func (j *storeJudge) each(ctx context.Context, scan func(*sql.Rows) error, query string) error {
+	rows, err := j.Rows.QueryContext(ctx, query)
 	if err != nil {
 		return fmt.Errorf("reading the database: %w", err)
 	}
@@ -139,16 +139,17 @@ func (j *storeJudge) database(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for what, query := range map[string]string{
-		"users of no organisation":         `SELECT id FROM users WHERE organisation IS NOT NULL AND organisation NOT IN (SELECT id FROM organisations)`,
-		"tokens of no user":                `SELECT id FROM tokens WHERE user_id NOT IN (SELECT id FROM users)`,
-		"subscriptions of no organisation": `SELECT id FROM subscriptions WHERE organisation NOT IN (SELECT id FROM organisations)`,
-		"acceptances of no EULA":           `SELECT version FROM eula_acceptances WHERE version NOT IN (SELECT version FROM eulas)`,
-		"installations without a report":   `SELECT i.id FROM installations i WHERE NOT EXISTS (SELECT 1 FROM reports r WHERE r.organisation = i.organisation AND r.installation = i.id)`,
+	for _, query := range []string{
+		`SELECT 'user of no organisation', id FROM users WHERE organisation IS NOT NULL AND organisation NOT IN (SELECT id FROM organisations)`,
+		`SELECT 'token of no user', id FROM tokens WHERE user_id NOT IN (SELECT id FROM users)`,
+		`SELECT 'subscription of no organisation', id FROM subscriptions WHERE organisation NOT IN (SELECT id FROM organisations)`,
+		`SELECT 'acceptance of no EULA', version FROM eula_acceptances WHERE version NOT IN (SELECT version FROM eulas)`,
+		`SELECT 'installation without a report', i.id FROM installations i
+			WHERE NOT EXISTS (SELECT 1 FROM reports r WHERE r.organisation = i.organisation AND r.installation = i.id)`,
 	} {
 		err := j.each(ctx, func(rows *sql.Rows) error {
-			var id string
-			err := rows.Scan(&id)
+			var what, id string
+			err := rows.Scan(&what, &id)
 			j.damage("database", "%s: %s", what, id)
 			return err
 		}, query)

@@ -219,7 +219,7 @@ type storedReader struct{ r io.Reader }
 
 func (s storedReader) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = fmt.Errorf("%w: %w", errStoredRead, err)
 	}
 	return n, err

@@ -108,9 +108,12 @@ func newStore(t *testing.T) store {
 // submit puts what the repository holds into the database and its copies into blobs.
 func (s store) submit(t *testing.T, r online.Repository) error {
 	t.Helper()
-	files := []online.File{{Role: "root", Version: 1, Data: s.repo.File("1.root.json")}, {Role: "root", Version: 2, Data: s.repo.File("2.root.json")},
+	files := []online.File{
+		{Role: "root", Version: 1, Data: s.repo.File("1.root.json")},
+		{Role: "root", Version: 2, Data: s.repo.File("2.root.json")},
 		{Role: "snapshot", Version: s.repo.Snapshot.Signed.Version, Data: s.repo.Current("snapshot")},
-		{Role: "timestamp", Version: s.repo.Timestamp.Signed.Version, Data: s.repo.Current("timestamp")}}
+		{Role: "timestamp", Version: s.repo.Timestamp.Signed.Version, Data: s.repo.Current("timestamp")},
+	}
 	for role, m := range s.repo.Roles {
 		files = append(files, online.File{Role: role, Version: m.Signed.Version, Data: s.repo.Current(role)})
 	}
@@ -229,8 +232,8 @@ func TestPlantedDamage(t *testing.T) {
 		"catalogue record size": {func(t *testing.T, s store) { s.exec(t, `UPDATE levels SET record_size = 1`) }, "its record is not the signed one"},
 		"audit changed":         {func(t *testing.T, s store) { s.exec(t, `UPDATE audit SET actor = 'someone else' WHERE number = 1`) }, "entry 1 was changed"},
 		"audit entry removed":   {func(t *testing.T, s store) { s.exec(t, `DELETE FROM audit WHERE number = 1`) }, "entry 1 is missing"},
-		"user of nobody":        {func(t *testing.T, s store) { s.exec(t, `UPDATE users SET organisation = 'org_x'`) }, "users of no organisation"},
-		"report lost":           {func(t *testing.T, s store) { s.exec(t, `DELETE FROM reports`) }, "installations without a report"},
+		"user of nobody":        {func(t *testing.T, s store) { s.exec(t, `UPDATE users SET organisation = 'org_x'`) }, "user of no organisation"},
+		"report lost":           {func(t *testing.T, s store) { s.exec(t, `DELETE FROM reports`) }, "installation without a report"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -169,8 +169,10 @@ func TestSubscriptions(t *testing.T) {
 	engines(t, func(t *testing.T, open func(...func(*Options)) *DB) {
 		db := open()
 		o := must(db.AddOrganisation(t.Context(), admin, "Example Bank"))(t)
-		trial := entitlement.Subscription{Organisation: o.ID, Product: "shop", Channels: []string{"full", "security"}, Kind: entitlement.Trial,
-			Begins: start, Ends: start.AddDate(0, 0, 90), GraceDays: 14, Expiry: entitlement.Stop, States: []release.State{release.Testing}}
+		trial := entitlement.Subscription{
+			Organisation: o.ID, Product: "shop", Channels: []string{"full", "security"}, Kind: entitlement.Trial,
+			Begins: start, Ends: start.AddDate(0, 0, 90), GraceDays: 14, Expiry: entitlement.Stop, States: []release.State{release.Testing},
+		}
 		trial = must(db.AddSubscription(t.Context(), admin, trial))(t)
 		if _, err := db.AddSubscription(t.Context(), admin, trial); !errors.Is(err, fs.ErrExist) {
 			t.Errorf("a second trial: %v", err)

@@ -58,11 +58,11 @@ const DefaultLife = 2 * time.Hour
 // tokenPrefix begins every token, so that secret scanners find a leaked one.
 const tokenPrefix = "upl_"
 
-// Slowed says how long to wait before the next login is looked at.
-type Slowed struct{ Wait time.Duration }
+// SlowedError says how long to wait before the next login is looked at.
+type SlowedError struct{ Wait time.Duration }
 
 // Error says so.
-func (s *Slowed) Error() string {
+func (s *SlowedError) Error() string {
 	return fmt.Sprintf("too many failed logins: wait %d s", int(s.Wait/time.Second)+1)
 }
 
@@ -78,7 +78,7 @@ type Door struct {
 // Login checks a password and makes a token good for updating only. Unknown user,
 // revoked user and wrong password are one answer that takes the same work: a
 // *problem.Error of kind Credentials. After too many failures of the account or from
-// the address, whether there is such an account or not, it wraps [*Slowed]. A token is
+// the address, whether there is such an account or not, it wraps [*SlowedError]. A token is
 // accepted in place of a password and comes back as it is.
 func (d *Door) Login(ctx context.Context, email, password, address string) (string, entitlement.Token, error) {
 	if strings.HasPrefix(password, tokenPrefix) {
@@ -128,7 +128,7 @@ func (d *Door) checkPassword(ctx context.Context, email, password, address strin
 	}
 	now := d.Now()
 	if wait := max(waitFor(now, failures[0], freeByAccount), waitFor(now, failures[1], freeByAddress)); wait > 0 {
-		slowed := &Slowed{Wait: wait}
+		slowed := &SlowedError{Wait: wait}
 		return entitlement.User{}, problem.New(problem.Credentials,
 			fmt.Sprintf("wait %d s, then try again with the right password", int(wait/time.Second)+1), "Invalid credentials: %w", slowed)
 	}

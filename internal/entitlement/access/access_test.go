@@ -65,8 +65,10 @@ func (m *memory) AddToken(_ context.Context, _ entitlement.Actor, t entitlement.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	t.ID = fmt.Sprintf("t%d", len(m.tokens))
-	m.tokens[hash] = entitlement.Principal{User: entitlement.User{ID: t.User, Email: "kim@bank.example", Role: entitlement.Operator, Organisation: "o"},
-		Organisation: entitlement.Organisation{ID: "o"}, Token: t}
+	m.tokens[hash] = entitlement.Principal{
+		User:         entitlement.User{ID: t.User, Email: "kim@bank.example", Role: entitlement.Operator, Organisation: "o"},
+		Organisation: entitlement.Organisation{ID: "o"}, Token: t,
+	}
 	return t, nil
 }
 
@@ -89,8 +91,8 @@ func newDoor(t *testing.T) (*Door, *memory, *clock, *atomic.Int64) {
 	t.Helper()
 	var hashed atomic.Int64
 	h := NewHasher(2)
-	real := h.derive
-	h.derive = func(password, salt []byte) []byte { hashed.Add(1); return real(password, salt) }
+	derive := h.derive
+	h.derive = func(password, salt []byte) []byte { hashed.Add(1); return derive(password, salt) }
 	hash, err := h.Hash(t.Context(), secret)
 	if err != nil {
 		t.Fatal(err)
@@ -98,8 +100,10 @@ func newDoor(t *testing.T) (*Door, *memory, *clock, *atomic.Int64) {
 	hashed.Store(0)
 	c := &clock{now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	m := &memory{
-		users: map[string]entitlement.User{"kim@bank.example": {ID: "kim", Email: "kim@bank.example"},
-			"lee@bank.example": {ID: "lee", Email: "lee@bank.example", Revoked: c.now}, "bot@bank.example": {ID: "bot", Email: "bot@bank.example"}},
+		users: map[string]entitlement.User{
+			"kim@bank.example": {ID: "kim", Email: "kim@bank.example"},
+			"lee@bank.example": {ID: "lee", Email: "lee@bank.example", Revoked: c.now}, "bot@bank.example": {ID: "bot", Email: "bot@bank.example"},
+		},
 		hashes:   map[string]string{"kim@bank.example": hash, "lee@bank.example": hash},
 		failures: map[string]Failures{}, tokens: map[[32]byte]entitlement.Principal{},
 	}
@@ -167,13 +171,13 @@ func TestFailuresSlowDownByAccount(t *testing.T) {
 		d, _, c, hashed := newDoor(t)
 		for i := range freeByAccount {
 			_, _, err := d.Login(t.Context(), who, "wrong password", fmt.Sprintf("192.0.2.%d", i))
-			if _, slowed := errors.AsType[*Slowed](err); slowed || err == nil {
+			if _, slowed := errors.AsType[*SlowedError](err); slowed || err == nil {
 				t.Fatalf("%s, attempt %d: %v", who, i+1, err)
 			}
 		}
 		before := hashed.Load()
 		_, _, err := d.Login(t.Context(), who, secret, "192.0.2.200")
-		slowed, ok := errors.AsType[*Slowed](err)
+		slowed, ok := errors.AsType[*SlowedError](err)
 		if !ok || problem.KindOf(err) != problem.Credentials || slowed.Wait != time.Second || hashed.Load() != before {
 			t.Fatalf("%s: %v", who, err)
 		}
@@ -193,7 +197,7 @@ func TestFailuresSlowDownByAddress(t *testing.T) {
 		}
 	}
 	_, _, err := d.Login(t.Context(), "kim@bank.example", secret, "2001:db8::ffff")
-	if _, slowed := errors.AsType[*Slowed](err); !slowed {
+	if _, slowed := errors.AsType[*SlowedError](err); !slowed {
 		t.Errorf("same /64: %v", err)
 	}
 	if _, _, err := d.Login(t.Context(), "kim@bank.example", secret, "2001:db8:0:1::1"); err != nil {
@@ -225,12 +229,12 @@ func TestHasherIsBounded(t *testing.T) {
 	t.Parallel()
 	h := NewHasher(2)
 	var now, most atomic.Int64
-	real := make(chan struct{})
+	finish := make(chan struct{})
 	h.derive = func(_, _ []byte) []byte {
 		n := now.Add(1)
 		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 		}
-		<-real
+		<-finish
 		now.Add(-1)
 		return make([]byte, hashBytes)
 	}
@@ -243,7 +247,7 @@ func TestHasherIsBounded(t *testing.T) {
 		})
 	}
 	for range 10 {
-		real <- struct{}{}
+		finish <- struct{}{}
 	}
 	all.Wait()
 	if most.Load() > 2 {
@@ -280,8 +284,10 @@ func TestCheckPassword(t *testing.T) {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", "short 7", "ÄÖÜäöüß", "Password1", "QWERTY123", "aaaaaaaaaa", "23456789", "zyxwvuts", "kim@bank.example", "Kim@Bank.Example",
-		"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", strings.Repeat("ab", MaxPassword)} {
+	for _, bad := range []string{
+		"", "short 7", "ÄÖÜäöüß", "Password1", "QWERTY123", "aaaaaaaaaa", "23456789", "zyxwvuts", "kim@bank.example", "Kim@Bank.Example",
+		"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", strings.Repeat("ab", MaxPassword),
+	} {
 		if err := CheckPassword("kim@bank.example", bad); err == nil {
 			t.Errorf("%.40q accepted", bad)
 		}
