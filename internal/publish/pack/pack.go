@@ -133,8 +133,8 @@ func write(ctx context.Context, spec Spec, w sink) error {
 // pristine collects the stored form of files that are to be kept.
 type pristine struct {
 	globs  release.Globs
-	byRule   bool
-	kept     map[digest.Digest][]byte
+	byRule bool
+	kept   map[digest.Digest][]byte
 }
 
 func newPristine(rules release.Rules) (*pristine, error) {
