@@ -65,3 +65,15 @@ func (d damageReader) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Sum decodes a stored object and returns digest and size of its content. It takes
+// time, not memory, whatever the object claims to hold.
+func Sum(stored io.Reader) (digest.Digest, int64, error) {
+	dec, err := zstd.NewReader(stored,
+		zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(2*window))
+	if err != nil {
+		return digest.Digest{}, 0, fmt.Errorf("starting decompression: %w", err)
+	}
+	defer dec.Close()
+	return digest.Copy(io.Discard, dec)
+}

@@ -1,0 +1,105 @@
+package install
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"uplevel/internal/durable"
+)
+
+// BackupPath returns where the full copy made under dir for a pack id lies.
+func (h *Home) BackupPath(dir, id string) string {
+	return filepath.Join(dir, "backup", fmt.Sprintf("%s-%s-%d", filepath.Base(h.dir), id, h.state.History+1))
+}
+
+// backup makes a full copy of the home, staging left out.
+func (h *Home) backup(ctx context.Context, dir, id string) error {
+	to := h.BackupPath(dir, id)
+	if err := durable.MkdirAll(to, 0o755); err != nil {
+		return err
+	}
+	if err := h.CopyTo(ctx, to); err != nil {
+		return fmt.Errorf("backing up to %s: %w", to, err)
+	}
+	return nil
+}
+
+// CopyTo copies the home into the empty folder to, without staging, lock and scan
+// cache, and makes the copy durable.
+func (h *Home) CopyTo(ctx context.Context, to string) error {
+	err := fs.WalkDir(h.root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil || p == "." {
+			return err
+		}
+		switch {
+		case p == stagingDir || d.Name() == mountStaging:
+			return fs.SkipDir
+		case p == lockFile || p == cacheFile:
+			return nil
+		}
+		return h.copyOne(p, filepath.Join(to, filepath.FromSlash(p)), d)
+	})
+	if err != nil {
+		return err
+	}
+	if err := durable.SyncFS(to); err != nil && !isUnsupported(err) {
+		return err
+	}
+	return nil
+}
+
+func (h *Home) copyOne(p, to string, d fs.DirEntry) error {
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	switch {
+	case d.IsDir():
+		err = os.Mkdir(to, info.Mode().Perm()|0o700)
+	case info.Mode()&fs.ModeSymlink != 0:
+		var target string
+		if target, err = h.root.Readlink(p); err == nil {
+			err = os.Symlink(target, to)
+		}
+	case info.Mode().IsRegular():
+		err = h.copyFile(p, to, info)
+	default:
+		return nil // sockets and pipes are no content
+	}
+	if err != nil {
+		return err
+	}
+	if uid, gid, ok := owner(info); ok && os.Geteuid() == 0 {
+		if err := os.Lchown(to, uid, gid); err != nil {
+			return err
+		}
+	}
+	return copyAttributes(h.abs(p), to)
+}
+
+func (h *Home) copyFile(p, to string, info fs.FileInfo) error {
+	from, err := h.root.Open(p)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	f, err := durable.Create(to, info.Mode().Perm())
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	if _, err := io.Copy(f, from); err != nil {
+		return err
+	}
+	if err := f.Commit(); err != nil {
+		return err
+	}
+	return os.Chtimes(to, info.ModTime(), info.ModTime())
+}

@@ -1,0 +1,170 @@
+package install
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"uplevel/internal/manifest"
+	"uplevel/internal/plan"
+	"uplevel/internal/problem"
+)
+
+// Disk need of one change: see [Home.DiskNeed].
+const (
+	perOperation = 8 << 10 // a block of the file, one of its folder
+	ownNeed      = 4 << 20 // journal, state, history, documents
+)
+
+// DiskNeed returns the bytes that must be free on the home's file systems for a plan,
+// and how they are computed.
+func (h *Home) DiskNeed(p *plan.Plan, x Extra) (int64, string, error) {
+	var results, replaced, operations int64
+	for _, o := range p.Outcomes {
+		if !o.Action.Changes() && o.Action != plan.Conflict {
+			continue
+		}
+		operations++
+		results += sizeOf(o.Result)
+		if o.Action == plan.Conflict {
+			results += 2*sizeOf(o.Want) + sizeOf(o.Base)
+		}
+		if !x.NoBackup {
+			replaced += sizeOf(o.Disk)
+		}
+	}
+	need := results + replaced + operations*perOperation + ownNeed
+	formula := fmt.Sprintf("%d new content + %d replaced content kept for going back + %d changes × %d + %d for the tool",
+		results, replaced, operations, perOperation, ownNeed)
+	return need, formula, nil
+}
+
+func sizeOf(e *manifest.Entry) int64 {
+	if e == nil {
+		return 0
+	}
+	return e.Size
+}
+
+// Check refuses, as [Home.Prepare] would, without writing: folders that may not be
+// written, mount points and links in the way, side files that are not ours, a disk that
+// is too small, a backup folder inside the product.
+func (h *Home) Check(p *plan.Plan, x Extra) error {
+	if err := h.checkBackup(x.Backup); err != nil {
+		return err
+	}
+	m, err := h.findMounts()
+	if err != nil {
+		return err
+	}
+	if err := h.checkFolder(updatesDir); err != nil {
+		return err
+	}
+	checked := map[string]bool{}
+	ours, err := h.ourSides()
+	if err != nil {
+		return err
+	}
+	for _, o := range p.Outcomes {
+		if !o.Action.Changes() && o.Action != plan.Conflict {
+			continue
+		}
+		if err := m.refuseMountPoint(o.Path); err != nil && (o.Result == nil || o.Result.Kind != manifest.Dir) {
+			return err
+		}
+		if dir := parent(o.Path); !checked[dir] {
+			checked[dir] = true
+			if err := h.checkFolder(dir); err != nil {
+				return err
+			}
+		}
+		if o.Action == plan.Conflict {
+			if err := h.checkSides(o, ours); err != nil {
+				return err
+			}
+		}
+	}
+	return h.checkDisk(p, x)
+}
+
+// checkFolder refuses a folder that is a link (what lies below it is not the product's
+// own) or may not be written. One that does not exist yet is judged by the one above.
+func (h *Home) checkFolder(dir string) error {
+	for at := dir; at != ""; at = parent(at) {
+		info, err := h.root.Lstat(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			if dir == at {
+				dir = parent(dir)
+			}
+			continue
+		}
+		if err != nil {
+			return problem.New(problem.Refused, "Run it as the user who owns the product's folder.", "%s cannot be looked at: %w", at, err)
+		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			return problem.New(problem.Refused, "Put a folder in place of the link, or keep the link and remove the folder from the product.",
+				"%s is a link, and something below it would have to change", at)
+		}
+	}
+	if err := writable(h.abs(dir)); err != nil {
+		return problem.New(problem.Refused, "Run it as the user who owns the product's folder, on a disk that may be written.",
+			"%s cannot be written: %w", orTop(dir), err)
+	}
+	return nil
+}
+
+func (h *Home) ourSides() (map[string]bool, error) {
+	ours := map[string]bool{}
+	p, err := h.Pending()
+	if err != nil {
+		return ours, ignoreRefused(ignoreMissing(err))
+	}
+	for _, s := range p.Sides {
+		ours[s] = true
+	}
+	return ours, nil
+}
+
+func (h *Home) checkSides(o plan.Outcome, ours map[string]bool) error {
+	for _, suffix := range []string{".original", ".new"} {
+		if side := o.Path + suffix; h.exists(side) && !ours[side] {
+			return problem.New(problem.Refused, "Move it away, then run the command again.",
+				"%s is there already and would be written for the conflict", side)
+		}
+	}
+	return nil
+}
+
+// checkDisk compares the need with what is free on the home's own file system.
+func (h *Home) checkDisk(p *plan.Plan, x Extra) error {
+	need, formula, err := h.DiskNeed(p, x)
+	if err != nil {
+		return err
+	}
+	free, err := freeBytes(h.abs(updatesDir))
+	if err != nil {
+		return fmt.Errorf("asking for the free space: %w", err)
+	}
+	if free < need {
+		return problem.New(problem.Refused, "Free some space, then run the command again.",
+			"Insufficient disk space: %d bytes are free, %d are needed (%s)", free, need, formula)
+	}
+	return nil
+}
+
+func (h *Home) checkBackup(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	if abs == h.dir || strings.HasPrefix(abs, h.dir+string(filepath.Separator)) {
+		return problem.New(problem.Refused, "Name a folder outside the product with --backup.",
+			"Backup directory %s cannot be inside the product directory %s", abs, h.dir)
+	}
+	return nil
+}

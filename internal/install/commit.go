@@ -1,0 +1,438 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"uplevel/internal/durable"
+	"uplevel/internal/manifest"
+	"uplevel/internal/plan"
+	"uplevel/internal/problem"
+	"uplevel/internal/release"
+)
+
+// Committed says what a commit did beyond its plan.
+type Committed struct {
+	ID       int
+	Rescued  []string // files of the operator's that came in the way meanwhile
+	Store    Store
+	Backup   string
+	Bytes    int64         // of the backup
+	Duration time.Duration // from the commit point to its end
+}
+
+// Commit brings the prepared change about, wholly or not at all. Unresolved conflicts
+// are an error of kind [problem.Conflicts], something changed meanwhile is refused; in
+// both cases nothing happened. Once the commit point is passed ctx no longer matters.
+func (h *Home) Commit(ctx context.Context) (Committed, error) {
+	p, err := h.Pending()
+	if err != nil {
+		return Committed{}, err
+	}
+	if open := h.Unresolved(p); len(open) > 0 {
+		return Committed{}, unresolved(open)
+	}
+	if p.Plan.From.Level != h.state.Level || p.Plan.From.Channel != h.state.Channel {
+		return Committed{}, problem.New(problem.Refused, "Drop it with prepare --discard, then update again.",
+			"The prepared change starts at another level than the product is at")
+	}
+	c := &committer{home: h, pending: p, journal: journal{
+		Format: 1, ID: p.ID, Direction: forward, Staging: p.Staging,
+		What: fmt.Sprintf("%s %s → %s", p.Plan.Kind, h.state.Line().LevelName(p.Plan.From.Level), p.Plan.Line().LevelName(p.Plan.To.Level)),
+	}}
+	err = c.build()
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return Committed{}, h.standing(errors.Join(err, h.dropUnheld()))
+	}
+	return c.commit()
+}
+
+func unresolved(open []string) error {
+	return problem.New(problem.Conflicts,
+		"Write FILE.final beside each, or use resolve FILE --mine, --theirs or --file; then run --continue.",
+		"%d conflicts are not resolved: %s", len(open), strings.Join(open, ", ")).
+		Standing("The product is wholly at its old level and can run; every .final is kept.")
+}
+
+type committer struct {
+	home    *Home
+	pending *Pending
+	journal journal
+	files   []FileChange
+	n       int
+}
+
+// build makes everything that the journal will name, without touching the product.
+func (c *committer) build() error {
+	resolved, err := c.resolve()
+	if err != nil {
+		return err
+	}
+	if err := c.operations(resolved); err != nil {
+		return err
+	}
+	if err := c.tidySides(); err != nil {
+		return err
+	}
+	if err := c.ownFiles(); err != nil {
+		return err
+	}
+	if err := c.secondNames(); err != nil {
+		return err
+	}
+	back := c.journal
+	back.Direction = undo
+	if err := c.home.writeJournal(undoFile, back); err != nil {
+		return err
+	}
+	return c.home.syncFolders(c.existing())
+}
+
+// resolve replaces conflicts by the operator's decisions.
+func (c *committer) resolve() ([]plan.Outcome, error) {
+	outcomes := slices.Clone(c.pending.Plan.Outcomes)
+	for i, o := range outcomes {
+		if o.Action != plan.Conflict {
+			continue
+		}
+		decided, err := c.decide(o)
+		if err != nil {
+			return nil, err
+		}
+		outcomes[i] = decided
+	}
+	return outcomes, nil
+}
+
+func (c *committer) decide(o plan.Outcome) (plan.Outcome, error) {
+	h, path := c.home, o.Path
+	if h.exists(path + ".final") {
+		return c.takeFinal(o)
+	}
+	r := c.pending.Resolved[path]
+	o.Why = "resolved"
+	switch r.Choice {
+	case Mine:
+		o.Action, o.Result = plan.Kept, o.Disk
+	case Theirs:
+		o.Action, o.Result = plan.Replace, o.Want
+		if o.Want == nil {
+			o.Action = plan.Remove
+		} else {
+			c.pending.Staged[path] = c.pending.Theirs[path]
+		}
+	case Given:
+		entry := r.Entry
+		o.Action, o.Result = plan.Replace, &entry
+		c.pending.Staged[path] = staged{New: r.New, Was: c.pending.Staged[path].Was}
+	default:
+		return o, fmt.Errorf("%s: unknown resolution %.40q", path, r.Choice)
+	}
+	return o, nil
+}
+
+// takeFinal stages a copy of F.final; the file itself goes with the other side files.
+func (c *committer) takeFinal(o plan.Outcome) (plan.Outcome, error) {
+	h := c.home
+	f, err := h.root.Open(o.Path + ".final")
+	if err != nil {
+		return o, err
+	}
+	defer f.Close()
+	m, err := h.findMounts()
+	if err != nil {
+		return o, err
+	}
+	c.n++
+	st := staged{New: fmt.Sprintf("%s/final-%d", m.staging(o.Path), c.n), Was: c.pending.Staged[o.Path].Was}
+	if err := ignoreMissing(h.root.Remove(st.New)); err != nil {
+		return o, err
+	}
+	entry, err := h.stageFile(st.New, o.Path, o.Path, f, modeOf(o))
+	if err != nil {
+		return o, err
+	}
+	c.pending.Staged[o.Path] = st
+	o.Action, o.Result, o.Why = plan.Replace, &entry, "resolved"
+	return o, nil
+}
+
+// operations turns outcomes into steps: what goes first, then what comes, then bits,
+// then folders that became empty.
+func (c *committer) operations(outcomes []plan.Outcome) error {
+	var gone, folders, come, bits, emptied []operation
+	for _, o := range outcomes {
+		if !o.Action.Changes() {
+			continue
+		}
+		st := c.pending.Staged[o.Path]
+		if err := c.home.asPlanned(o, st); err != nil {
+			return err
+		}
+		c.files = append(c.files, fileChange(o))
+		was := func(k manifest.Kind) bool { return o.Disk != nil && o.Disk.Kind == k }
+		becomes := func(k manifest.Kind) bool { return o.Result != nil && o.Result.Kind == k }
+		switch {
+		case o.Action == plan.Mode:
+			bits = append(bits, operation{Kind: chmod, Path: o.Path, Mode: o.Result.Mode, OldMode: o.Disk.Mode})
+		case o.Action == plan.Remove && was(manifest.Dir):
+			emptied = append(emptied, operation{Kind: rmdir, Path: o.Path, OldMode: o.Disk.Mode})
+		case o.Action == plan.Remove:
+			gone = append(gone, operation{Kind: remove, Path: o.Path, Was: st.Was})
+		case was(manifest.Dir) && !becomes(manifest.Dir):
+			folders = append(folders, operation{Kind: rmdir, Path: o.Path, OldMode: o.Disk.Mode})
+			come = append(come, operation{Kind: place, Path: o.Path, New: st.New})
+		case becomes(manifest.Dir) && o.Disk != nil && !was(manifest.Dir):
+			gone = append(gone, operation{Kind: remove, Path: o.Path, Was: st.Was})
+			come = append(come, operation{Kind: place, Path: o.Path, New: st.New, Tree: true})
+		case st.Tree != "" && st.Tree != o.Path:
+			// It comes in with the new folder it lies in.
+		default:
+			come = append(come, operation{Kind: place, Path: o.Path, New: st.New, Was: st.Was, Tree: becomes(manifest.Dir)})
+		}
+	}
+	slices.Reverse(folders) // the deepest first
+	slices.Reverse(emptied)
+	c.journal.Operations = slices.Concat(gone, folders, come, bits, c.journal.Operations, emptied)
+	return nil
+}
+
+func fileChange(o plan.Outcome) FileChange {
+	f := FileChange{Path: o.Path, Before: o.Disk, After: o.Result}
+	f.Customised = o.Disk != nil && o.Base != nil && !o.Disk.SameContent(*o.Base)
+	return f
+}
+
+// asPlanned refuses when what stands at a path is not what was prepared for.
+func (h *Home) asPlanned(o plan.Outcome, st staged) error {
+	info, err := h.root.Lstat(o.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if o.Disk == nil {
+			return nil
+		}
+		return changedMeanwhile(o.Path, err)
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.Disk == nil:
+		return changedMeanwhile(o.Path, fs.ErrExist)
+	case o.Disk.Kind == manifest.Dir:
+		if !info.IsDir() {
+			return changedMeanwhile(o.Path, nil)
+		}
+		return nil
+	case st.Was != nil && st.Was.is(identityOf(info)):
+		return nil
+	}
+	return changedMeanwhile(o.Path, nil)
+}
+
+// tidySides removes side files, and every F.final that was taken, in the same commit.
+func (c *committer) tidySides() error {
+	sides := slices.Clone(c.pending.Sides)
+	for _, path := range c.pending.Plan.Conflicts() {
+		sides = append(sides, path+".final")
+	}
+	for _, side := range append(sides, pendingFile) {
+		info, err := c.home.root.Lstat(side)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		id := identityOf(info)
+		c.journal.Operations = append(c.journal.Operations, operation{Kind: remove, Path: side, Was: &id})
+	}
+	return nil
+}
+
+// ownFiles stages what the tool itself keeps: state, config, history, documents and
+// store, so that it comes and goes with the product's files.
+func (c *committer) ownFiles() error {
+	h, p := c.home, c.pending
+	change := c.change()
+	history, err := h.History()
+	if err != nil {
+		return err
+	}
+	config, err := h.configBytes(p.State)
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{configFile: config}
+	for name, data := range p.Documents {
+		files[updatesDir+"/"+name] = data
+	}
+	if files[stateFile], err = json.MarshalIndent(p.State, "", "  "); err != nil {
+		return err
+	}
+	if files[historyName(p.ID)], err = json.MarshalIndent(change, "", " "); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := c.own(name, files[name]); err != nil {
+			return err
+		}
+	}
+	for _, name := range p.Store {
+		c.journal.Operations = append(c.journal.Operations,
+			operation{Kind: place, Path: storeDir + "/" + name, New: stagedObject(name)})
+	}
+	return c.freeStore(append(history, change))
+}
+
+func (c *committer) own(path string, data []byte) error {
+	h := c.home
+	c.n++
+	o := operation{Kind: place, Path: path, New: fmt.Sprintf("%s/own-%d", stagingDir, c.n)}
+	if err := ignoreMissing(h.root.Remove(o.New)); err != nil {
+		return err
+	}
+	if _, err := h.stageFile(o.New, path, path, bytes.NewReader(data), 0o644); err != nil {
+		return err
+	}
+	if info, err := h.root.Lstat(path); err == nil {
+		id := identityOf(info)
+		o.Was = &id
+	}
+	c.journal.Operations = append(c.journal.Operations, o)
+	return nil
+}
+
+func (c *committer) change() Change {
+	h, p := c.home, c.pending
+	change := Change{
+		Format: 1, ID: p.ID, Kind: p.Plan.Kind, RevertTo: p.Plan.RevertTo, Time: h.opts.Now().UTC().Truncate(time.Second),
+		From: p.Plan.From, To: p.Plan.To, User: p.User, Outcome: "ok", Files: c.files,
+	}
+	for _, ref := range []release.Ref{h.state.Record, h.state.Manifest, h.state.Notes} {
+		if !ref.Sum.IsZero() {
+			change.Kept = append(change.Kept, ref)
+		}
+	}
+	return change
+}
+
+func (c *committer) freeStore(history []Change) error {
+	names, err := c.home.unneeded(c.pending.Used, history, max(c.pending.Keep, 1))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		path := storeDir + "/" + name
+		info, err := c.home.root.Lstat(path)
+		if err != nil {
+			return err
+		}
+		id := identityOf(info)
+		c.journal.Operations = append(c.journal.Operations, operation{Kind: remove, Path: path, Was: &id})
+	}
+	return nil
+}
+
+// secondNames gives everything that will be replaced or removed a second name, from
+// which an undo brings it back by renaming alone.
+func (c *committer) secondNames() error {
+	m, err := c.home.findMounts()
+	if err != nil {
+		return err
+	}
+	for i := range c.journal.Operations {
+		o := &c.journal.Operations[i]
+		if o.Was == nil || (o.Kind != place && o.Kind != remove) {
+			continue
+		}
+		o.Old = fmt.Sprintf("%s/old-%d", m.staging(o.Path), i)
+		if err := ignoreMissing(c.home.root.Remove(o.Old)); err != nil {
+			return err
+		}
+		if err := c.home.secondName(o); err != nil {
+			return fmt.Errorf("keeping %s for an undo: %w", o.Path, err)
+		}
+	}
+	return nil
+}
+
+func (h *Home) secondName(o *operation) error {
+	if err := h.root.Link(o.Path, o.Old); err == nil {
+		return h.seenAgain(o)
+	}
+	info, err := h.root.Lstat(o.Path)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		target, err := h.root.Readlink(o.Path)
+		if err != nil {
+			return err
+		}
+		return h.stageLink(o.Old, o.Path, o.Path, target)
+	}
+	f, err := h.root.Open(o.Path) // a file system without second names: a copy does
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := h.stageFile(o.Old, o.Path, o.Path, io.Reader(f), uint32(info.Mode().Perm())); err != nil {
+		return err
+	}
+	return h.root.Chtimes(o.Old, info.ModTime(), info.ModTime())
+}
+
+// seenAgain takes the identity anew: on overlayfs a second name copies the file up, and
+// its inode changes.
+func (h *Home) seenAgain(o *operation) error {
+	info, err := h.root.Lstat(o.Path)
+	if err != nil {
+		return err
+	}
+	id := identityOf(info)
+	if id.Size != o.Was.Size || id.Modified != o.Was.Modified {
+		return changedMeanwhile(o.Path, nil)
+	}
+	o.Was = &id
+	return nil
+}
+
+// existing returns the staging folders that are there.
+func (c *committer) existing() []string {
+	return slices.DeleteFunc(slices.Clone(c.pending.Staging), func(f string) bool { return !c.home.exists(f) })
+}
+
+// commit passes the commit point and does every operation, or takes all of them back.
+func (c *committer) commit() (Committed, error) {
+	h := c.home
+	began := h.opts.Now()
+	done := Committed{ID: c.pending.ID}
+	if err := h.writeJournal(journalFile, c.journal); err != nil {
+		return done, h.standing(errors.Join(err, durable.Remove(h.abs(journalFile))))
+	}
+	rescued, err := h.forward(c.journal)
+	if err != nil {
+		return done, h.rollBack(c.journal, err)
+	}
+	done.Rescued, done.Duration = rescued, h.opts.Now().Sub(began)
+	if err := h.removeStagingFolders(c.pending.Staging); err != nil {
+		return done, nil //nolint:nilerr // committed and durable; the next command cleans what is left
+	}
+	if err := h.readState(); err != nil {
+		return done, err
+	}
+	done.Store, err = h.Store()
+	return done, err
+}

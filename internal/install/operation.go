@@ -1,0 +1,191 @@
+package install
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"uplevel/internal/durable"
+	"uplevel/internal/problem"
+)
+
+// kind is what an operation of a commit does. Each can be done again, and taken back,
+// any number of times.
+type kind string
+
+const (
+	place  kind = "place"  // rename New to Path
+	remove kind = "remove" // unlink Path
+	rmdir  kind = "rmdir"  // remove the folder Path if it is empty
+	chmod  kind = "chmod"  // set the permission bits of Path
+)
+
+// operation is one step of a commit. Paths are relative to the home.
+type operation struct {
+	Kind    kind      `json:"kind"`
+	Path    string    `json:"path"`
+	New     string    `json:"new,omitempty"`  // where the staged result lies
+	Tree    bool      `json:"tree,omitempty"` // the staged result is a whole new folder
+	Old     string    `json:"old,omitempty"`  // second name of what stood at Path
+	Was     *identity `json:"was,omitempty"`  // of what stood at Path; nil: nothing
+	Mode    uint32    `json:"mode,omitempty"`
+	OldMode uint32    `json:"old_mode,omitempty"`
+}
+
+// direction is where recovery goes. It changes once, from forward to undo.
+type direction string
+
+const (
+	forward direction = "forward"
+	undo    direction = "undo"
+)
+
+// journal is updates/COMMITTING: everything recovery needs to know.
+type journal struct {
+	Format     int         `json:"format"` // 1
+	ID         int         `json:"id"`     // of the history entry
+	What       string      `json:"what"`   // for people: "update 1.0.0 → 1.0.4"
+	Direction  direction   `json:"direction"`
+	Staging    []string    `json:"staging"`
+	Operations []operation `json:"operations"`
+}
+
+func (h *Home) writeJournal(rel string, j journal) error {
+	data, err := json.Marshal(j)
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(h.abs(rel), append(data, '\n'), 0o644)
+}
+
+func (h *Home) readJournal() (journal, error) {
+	data, err := h.readJournalBytes()
+	if err != nil {
+		return journal{}, err
+	}
+	var j journal
+	if err := json.Unmarshal(data, &j); err != nil || j.Format != 1 {
+		return journal{}, problem.New(problem.Broken, "Send updates/COMMITTING to support; change nothing by hand.",
+			"updates/COMMITTING cannot be understood by this tool (format %d): %w", j.Format, orUnknown(err))
+	}
+	return j, nil
+}
+
+func orUnknown(err error) error {
+	if err == nil {
+		return errors.New("unknown format")
+	}
+	return err
+}
+
+// do carries an operation out, or finds it done. It returns the name under which a file
+// of the operator's was rescued that came to stand in the way meanwhile.
+func (h *Home) do(o operation, id int) (rescued string, err error) {
+	switch o.Kind {
+	case place:
+		return h.place(o, id)
+	case remove:
+		return "", h.unlinkIf(o)
+	case rmdir:
+		err := h.root.Remove(o.Path)
+		if errors.Is(err, fs.ErrNotExist) || notEmpty(err) {
+			return "", nil // a foreign file lives there: the folder stays
+		}
+		return "", err
+	case chmod:
+		return "", ignoreMissing(h.root.Chmod(o.Path, fs.FileMode(o.Mode)))
+	}
+	return "", fmt.Errorf("unknown operation %q", o.Kind)
+}
+
+func (h *Home) place(o operation, id int) (rescued string, err error) {
+	if _, err := h.root.Lstat(o.New); errors.Is(err, fs.ErrNotExist) {
+		return "", nil // renamed before the cut
+	} else if err != nil {
+		return "", err
+	}
+	info, err := h.root.Lstat(o.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return "", err
+	case o.Was == nil || !o.Was.is(identityOf(info)):
+		rescued = fmt.Sprintf("%s.rescued-%d", o.Path, id)
+		if err := h.root.Rename(o.Path, rescued); err != nil {
+			return "", fmt.Errorf("rescuing %s: %w", o.Path, err)
+		}
+	}
+	return rescued, h.root.Rename(o.New, o.Path)
+}
+
+// unlinkIf removes what stood there when the commit began, and nothing else.
+func (h *Home) unlinkIf(o operation) error {
+	info, err := h.root.Lstat(o.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if o.Was == nil || !o.Was.is(identityOf(info)) {
+		return nil
+	}
+	return h.root.Remove(o.Path)
+}
+
+// back takes an operation back, or finds it never done.
+func (h *Home) back(o operation) error {
+	switch o.Kind {
+	case place:
+		return h.unplace(o)
+	case remove:
+		return h.restoreOld(o)
+	case rmdir:
+		if _, err := h.root.Lstat(o.Path); errors.Is(err, fs.ErrNotExist) {
+			return h.root.Mkdir(o.Path, fs.FileMode(o.OldMode))
+		}
+		return nil
+	case chmod:
+		return ignoreMissing(h.root.Chmod(o.Path, fs.FileMode(o.OldMode)))
+	}
+	return fmt.Errorf("unknown operation %q", o.Kind)
+}
+
+func (h *Home) unplace(o operation) error {
+	if o.Old != "" {
+		return h.restoreOld(o)
+	}
+	if _, err := h.root.Lstat(o.New); err == nil {
+		return nil // was never placed
+	}
+	// What was placed goes back to where it was staged: a folder may hold by now what a
+	// running product wrote into it.
+	return ignoreMissing(h.root.Rename(o.Path, o.New))
+}
+
+func (h *Home) restoreOld(o operation) error {
+	if _, err := h.root.Lstat(o.Old); errors.Is(err, fs.ErrNotExist) {
+		return nil // restored before the cut
+	} else if err != nil {
+		return err
+	}
+	if o.Kind == place {
+		if _, err := h.root.Lstat(o.New); errors.Is(err, fs.ErrNotExist) {
+			if err := ignoreMissing(h.root.Rename(o.Path, o.New)); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := h.root.Lstat(o.Path); err == nil {
+		return h.root.Remove(o.Old) // never replaced: both are names of one file
+	}
+	return h.root.Rename(o.Old, o.Path)
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

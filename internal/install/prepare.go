@@ -1,0 +1,346 @@
+package install
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"uplevel/internal/digest"
+	"uplevel/internal/durable"
+	"uplevel/internal/manifest"
+	"uplevel/internal/plan"
+	"uplevel/internal/problem"
+	"uplevel/internal/release"
+)
+
+// Prepare stages everything of a plan and writes the side files of its conflicts. When
+// it returns nil the prepared change is durable; after an error nothing is left of it.
+// An earlier prepared change is dropped, an operator's F.final stays.
+func (h *Home) Prepare(ctx context.Context, p *plan.Plan, src Source, x Extra) error {
+	if err := h.Discard(); err != nil {
+		return err
+	}
+	if err := h.Check(p, x); err != nil {
+		return err
+	}
+	s := &stager{home: h, src: src, extra: x, trees: map[string]string{}}
+	err := s.run(ctx, p)
+	if err != nil {
+		err = errors.Join(h.standing(err), h.Discard(), h.removeStaging(context.WithoutCancel(ctx)))
+	}
+	return err
+}
+
+// standing tells a full disk and an interruption by their names.
+func (h *Home) standing(err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return problem.New(problem.Interrupted, "Run the command again; what was downloaded is kept.", "Interrupted before anything was changed: %w", err)
+	case isFull(err):
+		return problem.New(problem.Refused, "Free some space, then run the command again.", "Insufficient disk space: %w", err)
+	}
+	return err
+}
+
+type stager struct {
+	home   *Home
+	src    Source
+	extra  Extra
+	mounts mounts
+	out    *Pending
+	trees  map[string]string // new folder → where it is staged
+	n      int
+}
+
+func (s *stager) run(ctx context.Context, p *plan.Plan) error {
+	h := s.home
+	var err error
+	if s.mounts, err = h.findMounts(); err != nil {
+		return err
+	}
+	next := h.state
+	next.Channel, next.Level = p.To.Channel, p.To.Level
+	next.Record, next.Manifest = p.To.Record, p.To.Manifest
+	next.History++
+	if next.Pack == "" {
+		next.Pack = newPackID()
+	}
+	if s.extra.Backup != "" {
+		next.Backup = s.extra.Backup
+	}
+	s.out = &Pending{
+		Format: 1, ID: next.History, Plan: p, Staging: s.mounts.folders(), State: next,
+		Staged: map[string]staged{}, Theirs: map[string]staged{}, Documents: s.extra.Documents,
+		User: s.extra.User, Keep: s.extra.Keep, Held: s.extra.Hold || len(p.Conflicts()) > 0,
+	}
+	if err := s.makeFolders(); err != nil {
+		return err
+	}
+	for _, o := range p.Outcomes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.outcome(o); err != nil {
+			return err
+		}
+	}
+	if err := s.records(); err != nil {
+		return err
+	}
+	if err := h.setTreeModes(s.out); err != nil {
+		return err
+	}
+	if err := h.syncFolders(s.used()); err != nil {
+		return err
+	}
+	return s.publish(ctx)
+}
+
+// makeFolders makes the staging folders that the plan needs, and those of the state.
+func (s *stager) makeFolders() error {
+	for _, dir := range append([]string{storeDir, historyDir}, s.used()...) {
+		if s.home.exists(dir) {
+			continue
+		}
+		if err := s.home.root.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+		if err := s.home.dress(dir, dir, dir, 0); err != nil {
+			return err
+		}
+		if err := durable.SyncDir(s.home.abs(parent(dir))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// used returns the staging folders of the paths that change.
+func (s *stager) used() []string {
+	folders := []string{stagingDir}
+	for _, o := range s.out.Plan.Outcomes {
+		if f := s.mounts.staging(o.Path); (o.Action.Changes() || o.Action == plan.Conflict) && !slices.Contains(folders, f) {
+			folders = append(folders, f)
+		}
+	}
+	return folders
+}
+
+func (s *stager) outcome(o plan.Outcome) error {
+	var was *identity
+	if o.Disk != nil && (o.Action.Changes() || o.Action == plan.Conflict) {
+		keep := o.Action != plan.Mode && (!s.extra.NoBackup || o.Base == nil || !o.Disk.SameContent(*o.Base))
+		id, err := s.home.stands(s.out, *o.Disk, keep)
+		if err != nil {
+			return err
+		}
+		was = id
+	}
+	switch o.Action {
+	case plan.Add, plan.Replace:
+		st, err := s.stage(o.Path, *o.Result, was)
+		if err != nil {
+			return err
+		}
+		s.out.Staged[o.Path] = st
+		return s.pristine(o)
+	case plan.Remove, plan.Mode:
+		s.out.Staged[o.Path] = staged{Was: was}
+	case plan.Conflict:
+		return s.conflict(o, was)
+	case plan.Adopt, plan.Kept, plan.Absent:
+	}
+	return nil
+}
+
+// stage makes the result that will stand at path ready.
+func (s *stager) stage(path string, want manifest.Entry, was *identity) (staged, error) {
+	st := staged{Was: was}
+	like := path
+	if top, ok := s.trees[parent(path)]; ok {
+		st.Tree = s.treeTop(path)
+		st.New = top + "/" + path[len(parent(path))+1:]
+		like = st.Tree
+	} else {
+		s.n++
+		st.New = fmt.Sprintf("%s/new-%d", s.mounts.staging(path), s.n)
+	}
+	switch want.Kind {
+	case manifest.Dir:
+		s.trees[path] = st.New
+		return st, s.home.stageFolder(st.New, path, like)
+	case manifest.Link:
+		return st, s.home.stageLink(st.New, path, like, want.Target)
+	case manifest.File:
+		content, err := s.src.Open(release.Ref{Sum: want.Sum, Size: want.Size})
+		if err != nil {
+			return st, fmt.Errorf("content of %s: %w", path, err)
+		}
+		defer content.Close()
+		got, err := s.home.stageFile(st.New, path, like, content, want.Mode)
+		if err == nil && got.Sum != want.Sum {
+			err = problem.New(problem.Verification, "Run the command again.", "content of %s: %w", path, digest.ErrMismatch)
+		}
+		return st, err
+	case manifest.Other:
+	}
+	return st, fmt.Errorf("%s: cannot make a %s", path, want.Kind)
+}
+
+// treeTop returns the topmost new folder that path lies in.
+func (s *stager) treeTop(path string) string {
+	for {
+		up := parent(path)
+		if _, ok := s.trees[up]; !ok || up == "" {
+			return path
+		}
+		path = up
+	}
+}
+
+func (s *stager) conflict(o plan.Outcome, was *identity) error {
+	s.out.Staged[o.Path] = staged{Was: was}
+	if o.Want != nil {
+		want := *o.Want
+		if o.Disk != nil && o.Disk.Kind == manifest.File && want.Kind == manifest.File {
+			want.Mode = o.Disk.Mode
+		}
+		theirs, err := s.stage(o.Path, want, was)
+		if err != nil {
+			return err
+		}
+		s.out.Theirs[o.Path] = theirs
+	}
+	for suffix, e := range map[string]*manifest.Entry{".original": o.Base, ".new": o.Want} {
+		if e != nil && e.Kind == manifest.File {
+			s.out.Sides = append(s.out.Sides, o.Path+suffix)
+		}
+	}
+	slices.Sort(s.out.Sides)
+	return s.pristine(o)
+}
+
+// pristine keeps a copy of the vendor's new version of a file that people edit.
+func (s *stager) pristine(o plan.Outcome) error {
+	if o.Want == nil || o.Want.Kind != manifest.File {
+		return nil
+	}
+	ref := release.Ref{Sum: o.Want.Sum, Size: o.Want.Size}
+	keep, err := s.wantsPristine(*o.Want, ref)
+	if err != nil || !keep {
+		return err
+	}
+	content, err := s.src.Open(ref)
+	if err != nil {
+		return fmt.Errorf("content of %s: %w", o.Path, err)
+	}
+	defer content.Close()
+	return s.home.keepCopy(s.out, ref, content)
+}
+
+func (s *stager) wantsPristine(e manifest.Entry, ref release.Ref) (bool, error) {
+	if globs := s.extra.Rules.KeepPristine; len(globs) > 0 {
+		g, err := release.CompileGlobs(globs)
+		return err == nil && g.Match(e.Path), err
+	}
+	if e.Size > 1<<20 {
+		return false, nil
+	}
+	content, err := s.src.Open(ref)
+	if err != nil {
+		return false, fmt.Errorf("content of %s: %w", e.Path, err)
+	}
+	defer content.Close()
+	head := make([]byte, 8<<10)
+	n, err := io.ReadFull(content, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, err
+	}
+	return !strings.Contains(string(head[:n]), "\x00"), nil
+}
+
+// records keeps record, manifest and notes of the level gone to, and notes what its
+// tree names.
+func (s *stager) records() error {
+	for _, data := range [][]byte{s.extra.Record, s.extra.Manifest, s.extra.Notes} {
+		if data == nil {
+			continue
+		}
+		ref, err := s.home.keepBytes(s.out, data)
+		if err != nil {
+			return err
+		}
+		s.out.Used = append(s.out.Used, ref.Sum)
+	}
+	if s.extra.Notes != nil {
+		s.out.State.Notes = release.Ref{Sum: digest.Of(s.extra.Notes), Size: int64(len(s.extra.Notes))}
+	}
+	if s.extra.Manifest == nil {
+		return nil
+	}
+	tree, err := manifest.Parse(s.extra.Manifest)
+	if err != nil {
+		return err
+	}
+	for _, e := range tree.Entries() {
+		if e.Kind == manifest.File {
+			s.out.Used = append(s.out.Used, e.Sum)
+		}
+	}
+	return nil
+}
+
+// publish makes the prepared change visible, then writes the side files it names.
+func (s *stager) publish(ctx context.Context) error {
+	if s.extra.Backup != "" {
+		if err := s.home.backup(ctx, s.extra.Backup, s.out.State.Pack); err != nil {
+			return err
+		}
+	}
+	if err := s.home.writePending(s.out); err != nil {
+		return err
+	}
+	for _, o := range s.out.Plan.Outcomes {
+		if o.Action != plan.Conflict {
+			continue
+		}
+		if err := errors.Join(s.side(o, ".original", o.Base), s.side(o, ".new", o.Want)); err != nil {
+			return err
+		}
+	}
+	if len(s.out.Sides) == 0 {
+		return nil
+	}
+	return s.home.syncFolders(s.used())
+}
+
+func (s *stager) side(o plan.Outcome, suffix string, e *manifest.Entry) error {
+	if e == nil || e.Kind != manifest.File {
+		return nil
+	}
+	content, err := s.src.Open(release.Ref{Sum: e.Sum, Size: e.Size})
+	if err != nil {
+		return fmt.Errorf("content of %s%s: %w", o.Path, suffix, err)
+	}
+	defer content.Close()
+	_, err = s.home.stageFile(o.Path+suffix, o.Path+suffix, o.Path, content, modeOf(o))
+	return err
+}
+
+// setTreeModes gives staged new folders their permission bits, the deepest first.
+func (h *Home) setTreeModes(p *Pending) error {
+	for _, o := range slices.Backward(p.Plan.Outcomes) {
+		st, ok := p.Staged[o.Path]
+		if !ok || o.Result == nil || o.Result.Kind != manifest.Dir || st.New == "" {
+			continue
+		}
+		if err := h.root.Chmod(st.New, fs.FileMode(o.Result.Mode)&fs.ModePerm); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package install
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"uplevel/internal/digest"
+	"uplevel/internal/manifest"
+	"uplevel/internal/object"
+	"uplevel/internal/problem"
+	"uplevel/internal/release"
+)
+
+// openForSync is how a file must be open to be synced on every system.
+const openForSync = os.O_RDWR
+
+// stageFile writes content to newRel as it will stand at path: with the permission
+// bits given, and owner, group and extended attributes of what stands at path now or,
+// where nothing does, the owner and group of the folder likeFolder lies in.
+func (h *Home) stageFile(newRel, path, likeFolder string, content io.Reader, mode uint32) (manifest.Entry, error) {
+	f, err := h.root.OpenFile(newRel, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return manifest.Entry{}, fmt.Errorf("staging %s: %w", path, err)
+	}
+	sum, size, err := digest.Copy(f, content)
+	if err == nil {
+		err = f.Chmod(fs.FileMode(mode) & fs.ModePerm)
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = h.dress(newRel, path, likeFolder, fs.FileMode(mode))
+	}
+	if err != nil {
+		return manifest.Entry{}, fmt.Errorf("staging %s: %w", path, err)
+	}
+	return manifest.Entry{Path: path, Kind: manifest.File, Mode: mode, Size: size, Sum: sum}, nil
+}
+
+// stageLink makes a link that will stand at path.
+func (h *Home) stageLink(newRel, path, likeFolder, target string) error {
+	if err := h.root.Symlink(target, newRel); err != nil {
+		return fmt.Errorf("staging %s: %w", path, err)
+	}
+	return h.dress(newRel, path, likeFolder, 0)
+}
+
+// stageFolder makes a new folder.
+func (h *Home) stageFolder(newRel, path, likeFolder string) error {
+	if err := h.root.Mkdir(newRel, 0o700); err != nil {
+		return fmt.Errorf("staging %s: %w", path, err)
+	}
+	return h.dress(newRel, path, likeFolder, 0)
+}
+
+// dress gives what was staged its owner, group and attributes; mode is set again where
+// a change of owner may have cleared bits, 0 leaves it.
+func (h *Home) dress(newRel, path, likeFolder string, mode fs.FileMode) error {
+	like, err := h.root.Lstat(path)
+	replaced := err == nil && !like.IsDir()
+	if !replaced {
+		if like, err = h.root.Stat(orTop(parent(likeFolder))); err != nil {
+			return err
+		}
+	}
+	mine, err := h.root.Lstat(newRel)
+	if err != nil {
+		return err
+	}
+	uid, gid, ok := owner(like)
+	if u, g, _ := owner(mine); ok && (u != uid || g != gid) {
+		if err := h.root.Lchown(newRel, uid, gid); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		if mode != 0 {
+			if err := h.root.Chmod(newRel, mode&fs.ModePerm); err != nil {
+				return err
+			}
+		}
+	}
+	if replaced {
+		return copyAttributes(h.abs(path), h.abs(newRel))
+	}
+	return nil
+}
+
+func orTop(dir string) string {
+	if dir == "" {
+		return "."
+	}
+	return dir
+}
+
+// keepCopy puts content into the staged part of the store, unless store or staging
+// have it, and checks that it is what the plan says.
+func (h *Home) keepCopy(p *Pending, ref release.Ref, content io.Reader) error {
+	name := ref.Sum.String()
+	if h.HasObject(ref) || h.exists(stagedObject(name)) {
+		return nil
+	}
+	f, err := h.root.OpenFile(stagedObject(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	sum, size, err := object.Encode(f, content)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil && (sum != ref.Sum || size != ref.Size) {
+		err = fmt.Errorf("%w: want %s", digest.ErrMismatch, ref.Sum)
+	}
+	if err == nil {
+		err = h.dress(stagedObject(name), storeDir+"/"+name, storeDir+"/"+name, 0o644)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("keeping a copy: %w", err), h.root.Remove(stagedObject(name)))
+	}
+	p.Store = append(p.Store, name)
+	return nil
+}
+
+func stagedObject(name string) string { return stagingDir + "/object-" + name }
+
+func (h *Home) keepBytes(p *Pending, data []byte) (release.Ref, error) {
+	ref := release.Ref{Sum: digest.Of(data), Size: int64(len(data))}
+	return ref, h.keepCopy(p, ref, bytes.NewReader(data))
+}
+
+func (h *Home) exists(rel string) bool {
+	_, err := h.root.Lstat(rel)
+	return err == nil
+}
+
+// stands returns the identity of what is at e.Path, after making sure that it is what
+// the plan saw there; with keep, its content goes into the store as well.
+func (h *Home) stands(p *Pending, e manifest.Entry, keep bool) (*identity, error) {
+	before, err := h.root.Lstat(e.Path)
+	if err != nil {
+		return nil, changedMeanwhile(e.Path, err)
+	}
+	now, err := h.entry(e.Path, before)
+	if err != nil || now.Kind != e.Kind || now.Target != e.Target {
+		return nil, changedMeanwhile(e.Path, err)
+	}
+	if e.Kind == manifest.File {
+		if err := h.readAsPlanned(p, e, keep); err != nil {
+			return nil, err
+		}
+	}
+	after, err := h.root.Lstat(e.Path)
+	if err != nil || !identityOf(after).is(identityOf(before)) {
+		return nil, changedMeanwhile(e.Path, err)
+	}
+	id := identityOf(before)
+	return &id, nil
+}
+
+func (h *Home) readAsPlanned(p *Pending, e manifest.Entry, keep bool) error {
+	f, err := h.root.Open(e.Path)
+	if err != nil {
+		return changedMeanwhile(e.Path, err)
+	}
+	defer f.Close()
+	ref := release.Ref{Sum: e.Sum, Size: e.Size}
+	content := digest.NewReader(f, e.Sum, e.Size)
+	if keep && !h.HasObject(ref) && !h.exists(stagedObject(e.Sum.String())) {
+		err = h.keepCopy(p, ref, content)
+	} else {
+		_, err = io.Copy(io.Discard, content)
+	}
+	if errors.Is(err, digest.ErrMismatch) {
+		return changedMeanwhile(e.Path, err)
+	}
+	return err
+}
+
+func changedMeanwhile(path string, cause error) error {
+	if cause == nil {
+		cause = errors.New("it is another file now")
+	}
+	return problem.New(problem.Refused, "Run the command again.", "%s changed meanwhile: %w", path, cause)
+}
