@@ -93,7 +93,7 @@ func (h *Home) Check(p *plan.Plan, x Extra) error {
 // own) or may not be written. One that does not exist yet is judged by the one above.
 func (h *Home) checkFolder(dir string) error {
 	for at := dir; at != ""; at = parent(at) {
-		info, err := h.root.Lstat(at)
+		info, err := h.lstat(at)
 		if errors.Is(err, fs.ErrNotExist) {
 			if dir == at {
 				dir = parent(dir)
@@ -106,6 +106,9 @@ func (h *Home) checkFolder(dir string) error {
 		if info.Mode()&fs.ModeSymlink != 0 {
 			return problem.New(problem.Refused, "Put a folder in place of the link, or keep the link and remove the folder from the product.",
 				"%s is a link, and something below it would have to change", at)
+		}
+		if !info.IsDir() && dir == at {
+			dir = parent(dir) // a file that becomes a folder
 		}
 	}
 	if err := writable(h.abs(dir)); err != nil {

@@ -173,6 +173,7 @@ func (c *committer) takeFinal(o plan.Outcome) (plan.Outcome, error) {
 // then folders that became empty.
 func (c *committer) operations(outcomes []plan.Outcome) error {
 	var gone, folders, come, bits, emptied []operation
+	turned := "" // the last folder that becomes something else; what it held goes first
 	for _, o := range outcomes {
 		if !o.Action.Changes() {
 			continue
@@ -187,11 +188,14 @@ func (c *committer) operations(outcomes []plan.Outcome) error {
 		switch {
 		case o.Action == plan.Mode:
 			bits = append(bits, operation{Kind: chmod, Path: o.Path, Mode: o.Result.Mode, OldMode: o.Disk.Mode})
+		case o.Action == plan.Remove && was(manifest.Dir) && turned != "" && strings.HasPrefix(o.Path, turned+"/"):
+			folders = append(folders, operation{Kind: rmdir, Path: o.Path, OldMode: o.Disk.Mode})
 		case o.Action == plan.Remove && was(manifest.Dir):
 			emptied = append(emptied, operation{Kind: rmdir, Path: o.Path, OldMode: o.Disk.Mode})
 		case o.Action == plan.Remove:
 			gone = append(gone, operation{Kind: remove, Path: o.Path, Was: st.Was})
 		case was(manifest.Dir) && !becomes(manifest.Dir):
+			turned = o.Path
 			folders = append(folders, operation{Kind: rmdir, Path: o.Path, OldMode: o.Disk.Mode})
 			come = append(come, operation{Kind: place, Path: o.Path, New: st.New})
 		case becomes(manifest.Dir) && o.Disk != nil && !was(manifest.Dir):
@@ -217,7 +221,7 @@ func fileChange(o plan.Outcome) FileChange {
 
 // asPlanned refuses when what stands at a path is not what was prepared for.
 func (h *Home) asPlanned(o plan.Outcome, st staged) error {
-	info, err := h.root.Lstat(o.Path)
+	info, err := h.lstat(o.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if o.Disk == nil {
 			return nil
@@ -248,7 +252,7 @@ func (c *committer) tidySides() error {
 		sides = append(sides, path+".final")
 	}
 	for _, side := range append(sides, pendingFile) {
-		info, err := c.home.root.Lstat(side)
+		info, err := c.home.lstat(side)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -306,7 +310,7 @@ func (c *committer) own(path string, data []byte) error {
 	if _, err := h.stageFile(o.New, path, path, bytes.NewReader(data), 0o644); err != nil {
 		return err
 	}
-	if info, err := h.root.Lstat(path); err == nil {
+	if info, err := h.lstat(path); err == nil {
 		id := identityOf(info)
 		o.Was = &id
 	}
@@ -335,7 +339,7 @@ func (c *committer) freeStore(history []Change) error {
 	}
 	for _, name := range names {
 		path := storeDir + "/" + name
-		info, err := c.home.root.Lstat(path)
+		info, err := c.home.lstat(path)
 		if err != nil {
 			return err
 		}
@@ -372,7 +376,7 @@ func (h *Home) secondName(o *operation) error {
 	if err := h.root.Link(o.Path, o.Old); err == nil {
 		return h.seenAgain(o)
 	}
-	info, err := h.root.Lstat(o.Path)
+	info, err := h.lstat(o.Path)
 	if err != nil {
 		return err
 	}
@@ -397,7 +401,7 @@ func (h *Home) secondName(o *operation) error {
 // seenAgain takes the identity anew: on overlayfs a second name copies the file up, and
 // its inode changes.
 func (h *Home) seenAgain(o *operation) error {
-	info, err := h.root.Lstat(o.Path)
+	info, err := h.lstat(o.Path)
 	if err != nil {
 		return err
 	}

@@ -12,3 +12,5 @@ func notEmpty(err error) bool {
 }
 
 func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
+func belowFile(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

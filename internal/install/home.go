@@ -159,7 +159,7 @@ func (h *Home) read(rel string, limit int64) ([]byte, error) {
 
 // CommitOpen reports whether a commit was cut and waits for [Home.Recover].
 func (h *Home) CommitOpen() bool {
-	_, err := h.root.Lstat(journalFile)
+	_, err := h.lstat(journalFile)
 	return err == nil
 }
 
@@ -167,7 +167,7 @@ func (h *Home) CommitOpen() bool {
 // were being written when the power went.
 func (h *Home) cleanLitter(ctx context.Context) error {
 	keep := false
-	if _, err := h.root.Lstat(pendingFile); err == nil {
+	if _, err := h.lstat(pendingFile); err == nil {
 		keep = true
 	}
 	if !keep {
@@ -201,4 +201,14 @@ func (h *Home) removePartials(dir string) error {
 		}
 	}
 	return nil
+}
+
+// lstat looks at rel without following a link at its end; what lies below something
+// that is no folder is not there.
+func (h *Home) lstat(rel string) (fs.FileInfo, error) {
+	info, err := h.root.Lstat(rel)
+	if err != nil && belowFile(err) {
+		return nil, &fs.PathError{Op: "lstat", Path: rel, Err: fs.ErrNotExist}
+	}
+	return info, err
 }

@@ -88,7 +88,7 @@ func (h *Home) removeStaging(ctx context.Context) error {
 func (h *Home) removeStagingFolders(folders []string) error {
 	var all error
 	for _, f := range folders {
-		if _, err := h.root.Lstat(f); errors.Is(err, fs.ErrNotExist) {
+		if _, err := h.lstat(f); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err := h.root.RemoveAll(f); err != nil {

@@ -88,24 +88,33 @@ func (h *Home) do(o operation, id int) (rescued string, err error) {
 	case remove:
 		return "", h.unlinkIf(o)
 	case rmdir:
-		err := h.root.Remove(o.Path)
-		if errors.Is(err, fs.ErrNotExist) || notEmpty(err) {
-			return "", nil // a foreign file lives there: the folder stays
-		}
-		return "", err
+		return "", h.removeFolder(o.Path)
 	case chmod:
 		return "", ignoreMissing(h.root.Chmod(o.Path, fs.FileMode(o.Mode)))
 	}
 	return "", fmt.Errorf("unknown operation %q", o.Kind)
 }
 
+// removeFolder removes an empty folder. One that is not empty stays, for a foreign file
+// lives there; what is no folder any more was replaced before the cut.
+func (h *Home) removeFolder(path string) error {
+	info, err := h.lstat(path)
+	if err != nil || !info.IsDir() {
+		return ignoreMissing(err)
+	}
+	if err := h.root.Remove(path); err != nil && !notEmpty(err) {
+		return ignoreMissing(err)
+	}
+	return nil
+}
+
 func (h *Home) place(o operation, id int) (rescued string, err error) {
-	if _, err := h.root.Lstat(o.New); errors.Is(err, fs.ErrNotExist) {
+	if _, err := h.lstat(o.New); errors.Is(err, fs.ErrNotExist) {
 		return "", nil // renamed before the cut
 	} else if err != nil {
 		return "", err
 	}
-	info, err := h.root.Lstat(o.Path)
+	info, err := h.lstat(o.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -121,7 +130,7 @@ func (h *Home) place(o operation, id int) (rescued string, err error) {
 
 // unlinkIf removes what stood there when the commit began, and nothing else.
 func (h *Home) unlinkIf(o operation) error {
-	info, err := h.root.Lstat(o.Path)
+	info, err := h.lstat(o.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -142,7 +151,7 @@ func (h *Home) back(o operation) error {
 	case remove:
 		return h.restoreOld(o)
 	case rmdir:
-		if _, err := h.root.Lstat(o.Path); errors.Is(err, fs.ErrNotExist) {
+		if _, err := h.lstat(o.Path); errors.Is(err, fs.ErrNotExist) {
 			return h.root.Mkdir(o.Path, fs.FileMode(o.OldMode))
 		}
 		return nil
@@ -156,7 +165,7 @@ func (h *Home) unplace(o operation) error {
 	if o.Old != "" {
 		return h.restoreOld(o)
 	}
-	if _, err := h.root.Lstat(o.New); err == nil {
+	if _, err := h.lstat(o.New); err == nil {
 		return nil // was never placed
 	}
 	// What was placed goes back to where it was staged: a folder may hold by now what a
@@ -165,19 +174,19 @@ func (h *Home) unplace(o operation) error {
 }
 
 func (h *Home) restoreOld(o operation) error {
-	if _, err := h.root.Lstat(o.Old); errors.Is(err, fs.ErrNotExist) {
+	if _, err := h.lstat(o.Old); errors.Is(err, fs.ErrNotExist) {
 		return nil // restored before the cut
 	} else if err != nil {
 		return err
 	}
 	if o.Kind == place {
-		if _, err := h.root.Lstat(o.New); errors.Is(err, fs.ErrNotExist) {
+		if _, err := h.lstat(o.New); errors.Is(err, fs.ErrNotExist) {
 			if err := ignoreMissing(h.root.Rename(o.Path, o.New)); err != nil {
 				return err
 			}
 		}
 	}
-	if _, err := h.root.Lstat(o.Path); err == nil {
+	if _, err := h.lstat(o.Path); err == nil {
 		return h.root.Remove(o.Old) // never replaced: both are names of one file
 	}
 	return h.root.Rename(o.Old, o.Path)

@@ -152,7 +152,7 @@ func (p *Pending) conflict(path string) (plan.Outcome, bool) {
 func (h *Home) Unresolved(p *Pending) []string {
 	var open []string
 	for _, path := range p.Plan.Conflicts() {
-		if _, err := h.root.Lstat(path + ".final"); err == nil {
+		if _, err := h.lstat(path + ".final"); err == nil {
 			continue
 		}
 		if _, ok := p.Resolved[path]; !ok {

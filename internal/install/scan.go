@@ -67,7 +67,7 @@ func (s *scanner) stat(paths []string) ([]*looked, error) {
 		if !s.inside(parent(p)) {
 			continue
 		}
-		info, err := s.home.root.Lstat(p)
+		info, err := s.home.lstat(p)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -95,7 +95,7 @@ func (s *scanner) inside(dir string) bool {
 	}
 	is := false
 	if s.inside(parent(dir)) {
-		info, err := s.home.root.Lstat(dir)
+		info, err := s.home.lstat(dir)
 		is = err == nil && info.IsDir() && !s.home.nested(dir)
 	}
 	s.folders[dir] = is
@@ -104,7 +104,7 @@ func (s *scanner) inside(dir string) bool {
 
 // nested reports whether dir is the home of another product, foreign to this one.
 func (h *Home) nested(dir string) bool {
-	_, err := h.root.Lstat(dir + "/" + productFile)
+	_, err := h.lstat(dir + "/" + productFile)
 	return err == nil
 }
 

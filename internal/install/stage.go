@@ -61,14 +61,14 @@ func (h *Home) stageFolder(newRel, path, likeFolder string) error {
 // dress gives what was staged its owner, group and attributes; mode is set again where
 // a change of owner may have cleared bits, 0 leaves it.
 func (h *Home) dress(newRel, path, likeFolder string, mode fs.FileMode) error {
-	like, err := h.root.Lstat(path)
+	like, err := h.lstat(path)
 	replaced := err == nil && !like.IsDir()
 	if !replaced {
 		if like, err = h.root.Stat(orTop(parent(likeFolder))); err != nil {
 			return err
 		}
 	}
-	mine, err := h.root.Lstat(newRel)
+	mine, err := h.lstat(newRel)
 	if err != nil {
 		return err
 	}
@@ -132,14 +132,14 @@ func (h *Home) keepBytes(p *Pending, data []byte) (release.Ref, error) {
 }
 
 func (h *Home) exists(rel string) bool {
-	_, err := h.root.Lstat(rel)
+	_, err := h.lstat(rel)
 	return err == nil
 }
 
 // stands returns the identity of what is at e.Path, after making sure that it is what
 // the plan saw there; with keep, its content goes into the store as well.
 func (h *Home) stands(p *Pending, e manifest.Entry, keep bool) (*identity, error) {
-	before, err := h.root.Lstat(e.Path)
+	before, err := h.lstat(e.Path)
 	if err != nil {
 		return nil, changedMeanwhile(e.Path, err)
 	}
@@ -152,7 +152,7 @@ func (h *Home) stands(p *Pending, e manifest.Entry, keep bool) (*identity, error
 			return nil, err
 		}
 	}
-	after, err := h.root.Lstat(e.Path)
+	after, err := h.lstat(e.Path)
 	if err != nil || !identityOf(after).is(identityOf(before)) {
 		return nil, changedMeanwhile(e.Path, err)
 	}

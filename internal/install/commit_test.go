@@ -1,0 +1,487 @@
+package install
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"uplevel/internal/digest"
+	"uplevel/internal/manifest"
+	"uplevel/internal/plan"
+	"uplevel/internal/problem"
+	"uplevel/internal/release"
+)
+
+// tree is a small file tree: path → content; a content "/" is a folder, "→x" a link.
+type tree map[string]string
+
+func (tr tree) write(t testing.TB, dir string) {
+	t.Helper()
+	for path, content := range tr {
+		full := filepath.Join(dir, path)
+		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		switch {
+		case content == "/":
+			err = os.MkdirAll(full, 0o755)
+		case strings.HasPrefix(content, "→"):
+			err = os.Symlink(strings.TrimPrefix(content, "→"), full)
+		default:
+			err = os.WriteFile(full, []byte(content), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// read is what lies in a home, the tool's own left out.
+func read(t testing.TB, dir string) tree {
+	t.Helper()
+	got := tree{}
+	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, p)
+		rel = filepath.ToSlash(rel)
+		switch {
+		case rel == ".":
+		case rel == "updates":
+			return fs.SkipDir
+		case d.IsDir():
+			got[rel] = "/"
+		case d.Type()&fs.ModeSymlink != 0:
+			target, _ := os.Readlink(p)
+			got[rel] = "→" + target
+		default:
+			data, err := os.ReadFile(p)
+			if err != nil {
+				return err
+			}
+			got[rel] = string(data)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func (tr tree) withFolders() tree {
+	full := tree{}
+	for path, content := range tr {
+		full[path] = content
+		for up := parent(path); up != ""; up = parent(up) {
+			full[up] = "/"
+		}
+	}
+	return full
+}
+
+func (tr tree) manifest(t testing.TB) manifest.Tree {
+	t.Helper()
+	var entries []manifest.Entry
+	for path, content := range tr.withFolders() {
+		entries = append(entries, *entryOf(path, content))
+	}
+	m, err := manifest.NewTree(entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func entryOf(path, content string) *manifest.Entry {
+	switch {
+	case content == "/":
+		return &manifest.Entry{Path: path, Kind: manifest.Dir, Mode: 0o755}
+	case strings.HasPrefix(content, "→"):
+		return &manifest.Entry{Path: path, Kind: manifest.Link, Target: strings.TrimPrefix(content, "→")}
+	}
+	return &manifest.Entry{Path: path, Kind: manifest.File, Mode: 0o644, Size: int64(len(content)), Sum: digest.Of([]byte(content))}
+}
+
+type contents map[digest.Digest]string
+
+func (c contents) Open(ref release.Ref) (io.ReadCloser, error) {
+	data, ok := c[ref.Sum]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return io.NopCloser(strings.NewReader(data)), nil
+}
+
+func contentsOf(trees ...tree) contents {
+	c := contents{}
+	for _, tr := range trees {
+		for _, content := range tr {
+			c[digest.Of([]byte(content))] = content
+		}
+	}
+	return c
+}
+
+// planBetween is the plan of an update nobody customised anything for.
+func planBetween(t testing.TB, from, to tree) *plan.Plan {
+	t.Helper()
+	from, to = from.withFolders(), to.withFolders()
+	var outcomes []plan.Outcome
+	for path, old := range from {
+		now, stays := to[path]
+		switch {
+		case !stays:
+			outcomes = append(outcomes, plan.Outcome{Path: path, Action: plan.Remove, Base: entryOf(path, old), Disk: entryOf(path, old)})
+		case now != old:
+			outcomes = append(outcomes, plan.Outcome{Path: path, Action: plan.Replace, Base: entryOf(path, old), Disk: entryOf(path, old), Want: entryOf(path, now), Result: entryOf(path, now), Source: plan.FromObject})
+		}
+	}
+	for path, now := range to {
+		if _, was := from[path]; !was {
+			outcomes = append(outcomes, plan.Outcome{Path: path, Action: plan.Add, Want: entryOf(path, now), Result: entryOf(path, now), Source: plan.FromObject})
+		}
+	}
+	p, err := plan.Make(plan.Plan{Kind: plan.Update, Product: "shop", Version: "1.0", From: plan.Point{Channel: "full"}, To: plan.Point{Channel: "full", Level: 1}, Outcomes: outcomes})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func newHome(t testing.TB, content tree, fault func() error) *Home {
+	t.Helper()
+	dir := t.TempDir()
+	content.write(t, dir)
+	tree{"updates/product.txt": "shop-1.0\n"}.write(t, dir)
+	return openHome(t, dir, fault)
+}
+
+func openHome(t testing.TB, dir string, fault func() error) *Home {
+	t.Helper()
+	h, err := Open(dir, Options{Now: time.Now, Holder: "test", Fault: fault})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+func extraFor(t testing.TB, to tree) Extra {
+	t.Helper()
+	return Extra{Manifest: to.manifest(t).Bytes(), Record: []byte("record"), Notes: []byte("notes"), Keep: 3,
+		Documents: map[string][]byte{"changelog-0000-0001.md": []byte("# Changelog\n")}}
+}
+
+var (
+	oldTree = tree{
+		"bin/start": "start 0", "conf/a.properties": "a=0", "lib/x-1.jar": "x1", "lib/same.jar": "same",
+		"lib/gone/deep/file": "deep", "link": "→bin/start", "becomes-folder": "file", "turns/into/file": "inside", "empty": "/", "leer/größe – 大": "unicode 0",
+	}
+	newTree = tree{
+		"bin/start": "start 1", "conf/a.properties": "a=0", "lib/x-2.jar": "x2", "lib/same.jar": "same",
+		"fresh/deep/one": "1", "fresh/two": "2", "fresh/link": "→two", "link": "→lib/x-2.jar", "becomes-folder/file": "now inside", "turns": "now a file", "void": "", "leer/größe – 大": "unicode 1",
+	}
+)
+
+func TestUpdateGivesExactlyTheNewTreeAndLeavesForeignFiles(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, oldTree, nil)
+	tree{"logs/server.log": "log", "lib/gone/foreign": "mine"}.write(t, h.Dir())
+	p := planBetween(t, oldTree, newTree)
+	if err := h.Prepare(t.Context(), p, contentsOf(oldTree, newTree), extraFor(t, newTree)); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(read(t, h.Dir())["bin/start"], "start 0"); d != "" {
+		t.Fatal("preparing changed the product:", d)
+	}
+	done, err := h.Commit(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := newTree.withFolders()
+	want["logs"], want["logs/server.log"], want["lib/gone"], want["lib/gone/foreign"] = "/", "log", "/", "mine"
+	if d := cmp.Diff(want, read(t, h.Dir())); d != "" {
+		t.Error(d)
+	}
+	if done.ID != 1 || h.State().Level != 1 || h.State().History != 1 {
+		t.Errorf("%+v, state %+v", done, h.State())
+	}
+	nothingTemporary(t, h)
+	config, err := os.ReadFile(filepath.Join(h.Dir(), "updates/config.json"))
+	if err != nil || !bytes.Contains(config, []byte(`"update-level": "1"`)) {
+		t.Errorf("config.json: %s, %v", config, err)
+	}
+	history, err := h.History()
+	if err != nil || len(history) != 1 || len(history[0].Files) == 0 {
+		t.Errorf("history %+v, %v", history, err)
+	}
+}
+
+func nothingTemporary(t testing.TB, h *Home) {
+	t.Helper()
+	for _, name := range []string{stagingDir, journalFile, lockFile, mountStaging} {
+		if h.exists(name) {
+			t.Errorf("%s is left", name)
+		}
+	}
+}
+
+// errCut ends a commit as a kill does: nothing after it runs.
+var errCut = errors.New("cut")
+
+// TestEveryCutIsCompletedAndEveryFailureTakenBack cuts a commit before each of its
+// operations (the journal stays, recovery goes forward), and lets each operation fail
+// (the commit takes itself back).
+func TestEveryCutIsCompletedAndEveryFailureTakenBack(t *testing.T) {
+	t.Parallel()
+	p := planBetween(t, oldTree, newTree)
+	source, extra := contentsOf(oldTree, newTree), extraFor(t, newTree)
+	for n := 0; ; n++ {
+		cut, ended := cutAt(t, p, source, extra, n)
+		if d := cmp.Diff(newTree.withFolders(), read(t, cut.Dir())); d != "" {
+			t.Fatalf("cut before operation %d, after recovery: %s", n, d)
+		}
+		nothingTemporary(t, cut)
+		if ended {
+			if n < 15 {
+				t.Fatalf("only %d operations were cut", n)
+			}
+			return
+		}
+		failed := failAt(t, p, source, extra, n)
+		if d := cmp.Diff(oldTree.withFolders(), read(t, failed.Dir())); d != "" {
+			t.Fatalf("operation %d failed, after undo: %s", n, d)
+		}
+		if failed.State().Level != 0 {
+			t.Errorf("level %d after undo", failed.State().Level)
+		}
+	}
+}
+
+func cutAt(t *testing.T, p *plan.Plan, source Source, extra Extra, n int) (*Home, bool) {
+	t.Helper()
+	ended := true
+	count := 0
+	h := newHome(t, oldTree, nil)
+	h.opts.Fault = func() error {
+		if count == n {
+			ended = false
+			panic(errCut)
+		}
+		count++
+		return nil
+	}
+	if err := h.Prepare(t.Context(), p, source, extra); err != nil {
+		t.Fatal(err)
+	}
+	func() {
+		defer func() {
+			if r := recover(); r != nil && r != errCut { //nolint:errorlint // the very value
+				panic(r)
+			}
+		}()
+		if _, err := h.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	again := openHome(t, h.Dir(), nil)
+	if _, err := again.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if again.State().Level != 1 {
+		t.Errorf("cut before operation %d: level %d after recovery", n, again.State().Level)
+	}
+	return again, ended
+}
+
+func failAt(t *testing.T, p *plan.Plan, source Source, extra Extra, n int) *Home {
+	t.Helper()
+	count := 0
+	h := newHome(t, oldTree, func() error {
+		count++
+		if count == n+1 {
+			return errors.New("input/output error")
+		}
+		return nil
+	})
+	if err := h.Prepare(t.Context(), p, source, extra); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Commit(t.Context()); problem.KindOf(err) != problem.RolledBack {
+		t.Fatalf("operation %d failed: %v", n, err)
+	}
+	again := openHome(t, h.Dir(), nil)
+	if _, err := again.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	nothingTemporary(t, again)
+	return again
+}
+
+func TestAFileChangedMeanwhileIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, oldTree, nil)
+	if err := h.Prepare(t.Context(), planBetween(t, oldTree, newTree), contentsOf(oldTree, newTree), extraFor(t, newTree)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.Dir(), "bin/start"), []byte("edited!"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before := read(t, h.Dir())
+	if _, err := h.Commit(t.Context()); problem.KindOf(err) != problem.Refused {
+		t.Fatalf("commit: %v", err)
+	}
+	if d := cmp.Diff(before, read(t, h.Dir())); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestConflictIsCommittedOnlyWhenResolved(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		resolve func(*Home) error
+		want    string
+	}{
+		"mine":   {func(h *Home) error { return h.Resolve("conf/a", Mine, nil) }, "a=mine"},
+		"theirs": {func(h *Home) error { return h.Resolve("conf/a", Theirs, nil) }, "a=1"},
+		"file":   {func(h *Home) error { return h.Resolve("conf/a", Given, strings.NewReader("a=both")) }, "a=both"},
+		"final": {func(h *Home) error {
+			return os.WriteFile(filepath.Join(h.Dir(), "conf/a.final"), []byte("a=final"), 0o644)
+		}, "a=final"},
+	} {
+		h := newHome(t, tree{"conf/a": "a=mine"}, nil)
+		p, err := plan.Make(plan.Plan{Kind: plan.Update, Product: "shop", Version: "1.0", From: plan.Point{Channel: "full"}, To: plan.Point{Channel: "full", Level: 1},
+			Outcomes: []plan.Outcome{{Path: "conf/a", Action: plan.Conflict, Base: entryOf("conf/a", "a=0"), Disk: entryOf("conf/a", "a=mine"), Want: entryOf("conf/a", "a=1")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := tree{"conf": "/", "conf/a": "a=mine", "conf/a.original": "a=0", "conf/a.new": "a=1"}
+		if err := h.Prepare(t.Context(), p, contentsOf(tree{"1": "a=0", "2": "a=1"}), extraFor(t, tree{"conf/a": "a=1"})); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want, read(t, h.Dir())); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+		if _, err := h.Commit(t.Context()); problem.KindOf(err) != problem.Conflicts {
+			t.Fatalf("%s: unresolved: %v", name, err)
+		}
+		if err := c.resolve(h); err != nil {
+			t.Fatal(err)
+		}
+		h = openHome(t, h.Dir(), nil)
+		if _, err := h.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.Commit(t.Context()); err != nil {
+			t.Fatal(name, err)
+		}
+		if d := cmp.Diff(tree{"conf": "/", "conf/a": c.want}, read(t, h.Dir())); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+		nothingTemporary(t, h)
+	}
+}
+
+func TestDiscardKeepsFinal(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, tree{"a": "mine"}, nil)
+	p, err := plan.Make(plan.Plan{Kind: plan.Update, Product: "shop", Version: "1.0", From: plan.Point{Channel: "full"}, To: plan.Point{Channel: "full", Level: 1},
+		Outcomes: []plan.Outcome{{Path: "a", Action: plan.Conflict, Base: entryOf("a", "0"), Disk: entryOf("a", "mine"), Want: entryOf("a", "1")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Prepare(t.Context(), p, contentsOf(tree{"1": "0", "2": "1"}), extraFor(t, tree{"a": "1"})); err != nil {
+		t.Fatal(err)
+	}
+	tree{"a.final": "work of an hour"}.write(t, h.Dir())
+	if err := h.Discard(); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(tree{"a": "mine", "a.final": "work of an hour"}, read(t, h.Dir())); d != "" {
+		t.Error(d)
+	}
+	nothingTemporary(t, h)
+}
+
+func TestWrongContentNeverGetsIn(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, oldTree, nil)
+	lies := contentsOf(oldTree, newTree)
+	lies[digest.Of([]byte("start 1"))] = "evil"
+	before := read(t, h.Dir())
+	err := h.Prepare(t.Context(), planBetween(t, oldTree, newTree), lies, extraFor(t, newTree))
+	if problem.KindOf(err) != problem.Verification {
+		t.Fatalf("error %v", err)
+	}
+	if d := cmp.Diff(before, read(t, h.Dir())); d != "" {
+		t.Error(d)
+	}
+	nothingTemporary(t, h)
+}
+
+func TestInterruptedPreparationLeavesNothing(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, oldTree, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := h.Prepare(ctx, planBetween(t, oldTree, newTree), contentsOf(oldTree, newTree), extraFor(t, newTree))
+	if problem.KindOf(err) != problem.Interrupted {
+		t.Fatalf("error %v", err)
+	}
+	nothingTemporary(t, h)
+}
+
+func TestStoreHasWhatWasReplaced(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, oldTree, nil)
+	if err := h.Prepare(t.Context(), planBetween(t, oldTree, newTree), contentsOf(oldTree, newTree), extraFor(t, newTree)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, content := range []string{"start 0", "x1", "deep", "inside"} {
+		r, err := h.OpenObject(release.Ref{Sum: digest.Of([]byte(content)), Size: int64(len(content))})
+		if err != nil {
+			t.Errorf("%q: %v", content, err)
+			continue
+		}
+		got, err := io.ReadAll(r)
+		r.Close()
+		if err != nil || string(got) != content {
+			t.Errorf("%q: got %q, %v", content, got, err)
+		}
+	}
+	if damaged, err := h.CheckStore(t.Context()); err != nil || len(damaged) != 0 {
+		t.Errorf("damaged %v, %v", damaged, err)
+	}
+}
+
+func TestSecondToolIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, oldTree, nil)
+	unlock, err := h.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openHome(t, h.Dir(), nil).Lock(); problem.KindOf(err) != problem.Refused || !strings.Contains(fmt.Sprint(err), "test") {
+		t.Errorf("second: %v", err)
+	}
+	if err := unlock(); err != nil {
+		t.Fatal(err)
+	}
+	nothingTemporary(t, h)
+}
