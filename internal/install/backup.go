@@ -11,26 +11,28 @@ import (
 	"uplevel/internal/durable"
 )
 
-// BackupPath returns where the full copy made under dir for a pack id lies.
-func (h *Home) BackupPath(dir, id string) string {
-	return filepath.Join(dir, "backup", fmt.Sprintf("%s-%s-%d", filepath.Base(h.dir), id, h.state.History+1))
-}
-
-// backup makes a full copy of the home, staging left out.
-func (h *Home) backup(ctx context.Context, dir, id string) error {
-	to := h.BackupPath(dir, id)
+// backup makes a full copy of the home below dir, staging left out, and returns where
+// it lies and its size in bytes.
+func (h *Home) backup(ctx context.Context, dir, pack string) (string, int64, error) {
+	name := fmt.Sprintf("%s-%s-%d", filepath.Base(h.dir), pack, h.state.History+1)
+	to, err := filepath.Abs(filepath.Join(dir, "backup", name))
+	if err != nil {
+		return "", 0, err
+	}
 	if err := durable.MkdirAll(to, 0o755); err != nil {
-		return err
+		return "", 0, err
 	}
-	if err := h.CopyTo(ctx, to); err != nil {
-		return fmt.Errorf("backing up to %s: %w", to, err)
+	n, err := h.copyTo(ctx, to)
+	if err != nil {
+		return "", 0, fmt.Errorf("backing up to %s: %w", to, err)
 	}
-	return nil
+	return to, n, nil
 }
 
-// CopyTo copies the home into the empty folder to, without staging, lock and scan
+// copyTo copies the home into the empty folder to, without staging, lock and scan
 // cache, and makes the copy durable.
-func (h *Home) CopyTo(ctx context.Context, to string) error {
+func (h *Home) copyTo(ctx context.Context, to string) (int64, error) {
+	var bytes int64
 	err := fs.WalkDir(h.root.FS(), ".", func(p string, d fs.DirEntry, err error) error {
 		if err == nil {
 			err = ctx.Err()
@@ -44,15 +46,18 @@ func (h *Home) CopyTo(ctx context.Context, to string) error {
 		case p == lockFile || p == cacheFile:
 			return nil
 		}
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			bytes += info.Size()
+		}
 		return h.copyOne(p, filepath.Join(to, filepath.FromSlash(p)), d)
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := durable.SyncFS(to); err != nil && !isUnsupported(err) {
-		return err
+		return 0, err
 	}
-	return nil
+	return bytes, nil
 }
 
 func (h *Home) copyOne(p, to string, d fs.DirEntry) error {

@@ -431,6 +431,7 @@ func (c *committer) commit() (Committed, error) {
 		return done, h.rollBack(c.journal, err)
 	}
 	done.Rescued, done.Duration = rescued, h.opts.Now().Sub(began)
+	done.Backup, done.Bytes = c.pending.BackedUp, c.pending.BackupBytes
 	if err := h.removeStagingFolders(c.pending.Staging); err != nil {
 		return done, nil //nolint:nilerr // committed and durable; the next command cleans what is left
 	}

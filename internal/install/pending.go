@@ -39,21 +39,23 @@ type Extra struct {
 
 // Pending is a prepared change: everything is fetched, verified and staged.
 type Pending struct {
-	Format    int                   `json:"format"` // 1
-	ID        int                   `json:"id"`     // of the history entry it will be
-	Plan      *plan.Plan            `json:"plan"`
-	Staging   []string              `json:"staging"`
-	Staged    map[string]staged     `json:"staged"`    // path → what lies ready for it
-	Store     []string              `json:"store"`     // staged objects, by digest
-	Sides     []string              `json:"sides"`     // side files written for conflicts
-	Theirs    map[string]staged     `json:"theirs"`    // conflict path → the vendor's side, ready
-	Resolved  map[string]Resolution `json:"resolved"`  // conflict path → decision
-	Documents map[string][]byte     `json:"documents"` // files of updates/
-	State     State                 `json:"state"`     // after the commit
-	User      string                `json:"user"`
-	Keep      int                   `json:"keep"`
-	Held      bool                  `json:"held"` // waits for a later command; otherwise recovery drops it
-	Used      []digest.Digest       `json:"used"` // digests of the new level's tree and records
+	Format      int                   `json:"format"` // 1
+	ID          int                   `json:"id"`     // of the history entry it will be
+	Plan        *plan.Plan            `json:"plan"`
+	Staging     []string              `json:"staging"`
+	Staged      map[string]staged     `json:"staged"`    // path → what lies ready for it
+	Store       []string              `json:"store"`     // staged objects, by digest
+	Sides       []string              `json:"sides"`     // side files written for conflicts
+	Theirs      map[string]staged     `json:"theirs"`    // conflict path → the vendor's side, ready
+	Resolved    map[string]Resolution `json:"resolved"`  // conflict path → decision
+	Documents   map[string][]byte     `json:"documents"` // files of updates/
+	State       State                 `json:"state"`     // after the commit
+	User        string                `json:"user"`
+	Keep        int                   `json:"keep"`
+	BackedUp    string                `json:"backed_up,omitempty"` // where the full copy lies
+	BackupBytes int64                 `json:"backup_bytes,omitempty"`
+	Held        bool                  `json:"held"` // waits for a later command; otherwise recovery drops it
+	Used        []digest.Digest       `json:"used"` // digests of the new level's tree and records
 }
 
 // staged is a result that lies ready.
@@ -152,7 +154,7 @@ func (p *Pending) conflict(path string) (plan.Outcome, bool) {
 func (h *Home) Unresolved(p *Pending) []string {
 	var open []string
 	for _, path := range p.Plan.Conflicts() {
-		if _, err := h.lstat(path + ".final"); err == nil {
+		if h.HasFinal(path) {
 			continue
 		}
 		if _, ok := p.Resolved[path]; !ok {
@@ -161,6 +163,9 @@ func (h *Home) Unresolved(p *Pending) []string {
 	}
 	return open
 }
+
+// HasFinal reports whether the operator wrote F.final for a conflict at F.
+func (h *Home) HasFinal(path string) bool { return h.exists(path + ".final") }
 
 // Discard drops the prepared change with its side files; an operator's F.final stays.
 // Nothing prepared is no error.

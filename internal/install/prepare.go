@@ -297,7 +297,8 @@ func (s *stager) records() error {
 // publish makes the prepared change visible, then writes the side files it names.
 func (s *stager) publish(ctx context.Context) error {
 	if s.extra.Backup != "" {
-		if err := s.home.backup(ctx, s.extra.Backup, s.out.State.Pack); err != nil {
+		var err error
+		if s.out.BackedUp, s.out.BackupBytes, err = s.home.backup(ctx, s.extra.Backup, s.out.State.Pack); err != nil {
 			return err
 		}
 	}

@@ -110,6 +110,7 @@ func (j *job) carry(ctx context.Context) (bool, error) {
 	}
 	j.u.begin("stage", len(j.plan.Outcomes), 0)
 	defer j.u.end()
+	j.extra.Hold = j.res.Operation == "prepare"
 	return true, j.u.Home.Prepare(ctx, j.plan, bytesOf{j.u}, j.extra)
 }
 

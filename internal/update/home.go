@@ -92,6 +92,7 @@ type Extra struct {
 	Keep      int               // levels to keep for going back
 	NoBackup  bool              // keep no pristine content that is replaced
 	Backup    string            // folder for a full copy; "" is none
+	Hold      bool              // keep the prepared change for a later command
 }
 
 // Pending is a prepared change.
