@@ -61,6 +61,8 @@ type state struct {
 	Record   release.Ref `json:"record"`
 	Manifest release.Ref `json:"manifest"`
 	Notes    release.Ref `json:"notes"`
+	Pack     string      `json:"pack"` // id of the pack, the same for equal packs
+	History  int         `json:"history"`
 }
 
 // config is updates/config.json with the keys that products and scripts read.
@@ -267,7 +269,7 @@ func updatesFiles(spec Spec) (map[string][]byte, error) {
 		"updates/state.json": state{
 			Format: 1, Product: r.Product, Version: r.Version, Channel: r.Channel, Level: r.Level,
 			Record:   release.Ref{Sum: digest.Of(spec.Bytes), Size: int64(len(spec.Bytes))},
-			Manifest: r.Manifest, Notes: r.Notes,
+			Manifest: r.Manifest, Notes: r.Notes, Pack: digest.Of(append([]byte("uplevel-pack\n"), spec.Bytes...)).String()[:32],
 		},
 		"updates/config.json": config{
 			UpdateLevel: strconv.Itoa(r.Level), Channel: r.Channel, Hotfixes: []string{},
