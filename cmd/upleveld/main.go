@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/signal"
 	"os/user"
@@ -19,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"uplevel/internal/blob"
 	"uplevel/internal/problem"
 )
 
@@ -50,12 +52,15 @@ type program struct {
 	getenv         func(string) string
 	account        string
 
+	openObjects func(dir string) (blob.Store, error)
+	newHandler  func(*service) (http.Handler, error) // API and delivery
+
 	data, database, objects string
 }
 
 // execute runs one command line and speaks to the person: the one place that does.
 func (p *program) execute(ctx context.Context, args []string) int {
-	root := p.root()
+	root := p.root() //nolint:contextcheck // cobra hands the context to each command
 	root.SetArgs(args)
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
@@ -98,6 +103,9 @@ func plain(err error) string {
 
 func (p *program) root() *cobra.Command {
 	root := group("upleveld", "The update service", p.migrateCommand(), p.checkCommand(), p.adminCommand())
+	if p.newHandler != nil {
+		root.AddCommand(p.serveCommand())
+	}
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.fromEnvironment(cmd.Flags()) }
 	root.CompletionOptions.DisableDefaultCmd = true

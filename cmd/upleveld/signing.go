@@ -76,7 +76,7 @@ func (m published) ChangeMetadata(ctx context.Context, fn func(repo online.Repos
 			err = m.copyFile(ctx, f.Name(), data)
 		}
 		if err != nil {
-			m.log.ErrorContext(ctx, "copying metadata to the object store", "file", f.Name(), "error", err.Error())
+			m.log.ErrorContext(ctx, "copying metadata to the object store", slog.String("file", f.Name()), slog.Any("error", err))
 		}
 	}
 	return nil
@@ -154,9 +154,9 @@ func (m published) renew(ctx context.Context, signer *online.Service) {
 		})
 		switch {
 		case err != nil && ctx.Err() == nil:
-			m.log.ErrorContext(ctx, "signing again failed", "error", err.Error())
+			m.log.ErrorContext(ctx, "signing again failed", slog.Any("error", err))
 		case len(result.Files) > 0:
-			m.log.InfoContext(ctx, "signed again", trust.RoleSnapshot, result.Snapshot, trust.RoleTimestamp, result.Timestamp)
+			m.log.InfoContext(ctx, "signed again", slog.Int64(trust.RoleSnapshot, result.Snapshot), slog.Int64(trust.RoleTimestamp, result.Timestamp))
 		}
 		select {
 		case <-ctx.Done():

@@ -44,6 +44,15 @@ func (p *program) objectsDir() (string, error) {
 	return p.objects, nil
 }
 
+// objectStore opens the object store.
+func (p *program) objectStore() (blob.Store, error) {
+	dir, err := p.objectsDir()
+	if err != nil {
+		return nil, err
+	}
+	return p.openObjects(dir)
+}
+
 // openDatabase opens the database; an embedded one is made and migrated on the way.
 func (p *program) openDatabase(ctx context.Context, records sqlstore.Records) (*sqlstore.DB, error) {
 	if err := durable.MkdirAll(p.data, 0o700); err != nil {

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"uplevel/internal/durable"
+	"uplevel/internal/entitlement/access"
+	"uplevel/internal/sqlstore"
+	"uplevel/internal/trust/online"
+)
+
+// Limits of the HTTP server; handlers set shorter ones where they can. A download that
+// takes longer than its limit is resumed by the tool.
+const (
+	headerTimeout  = 10 * time.Second
+	requestTimeout = time.Hour     // to send an upload
+	answerTimeout  = 4 * time.Hour // to take a download
+	idleTimeout    = 2 * time.Minute
+	maxHeader      = 64 << 10
+	drainTimeout   = 20 * time.Second // for requests in flight when it stops
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{Use: "serve", Short: "Run the service", Args: exactly()}
+	s.flags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := s.check(); err != nil {
+			return err
+		}
+		if s.dev {
+			if err := checkEmpty(p.data); err != nil {
+				return err
+			}
+		}
+		return p.serve(cmd.Context(), s)
+	}
+	return cmd
+}
+
+// service is a running service: its parts, put together.
+type service struct {
+	settings
+	p      *program
+	log    *slog.Logger
+	store  published
+	signer *online.Service
+	door   *access.Door
+}
+
+// serve runs until ctx ends, then lets requests in flight finish and closes everything.
+func (p *program) serve(ctx context.Context, s settings) error {
+	log := slog.New(slog.NewJSONHandler(p.stderr, nil))
+	svc, err := p.assemble(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(svc.run(ctx), svc.store.Close())
+}
+
+// assemble opens database, object store and keys.
+func (p *program) assemble(ctx context.Context, s settings, log *slog.Logger) (*service, error) {
+	if err := durable.MkdirAll(p.data, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	blobs, err := p.objectStore()
+	if err != nil {
+		return nil, err
+	}
+	objects := content{blobs}
+	db, err := p.openDatabase(ctx, objects.record)
+	if err != nil {
+		return nil, err
+	}
+	svc := &service{settings: s, p: p, log: log, store: published{DB: db, blobs: blobs, log: log}, door: p.door(db)}
+	if err := svc.start(ctx, db, objects); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return svc, nil
+}
+
+func (svc *service) start(ctx context.Context, db *sqlstore.DB, objects content) error {
+	keys, err := svc.p.onlineKeys(ctx, db)
+	if err != nil {
+		return err
+	}
+	svc.signer = &online.Service{Keys: keys, Objects: objects, Now: svc.p.now}
+	return svc.store.repair(ctx)
+}
+
+// run listens, serves and stops.
+func (svc *service) run(ctx context.Context) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", svc.listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", svc.listen, err)
+	}
+	if svc.publicURL == "" {
+		svc.publicURL = "https://" + listener.Addr().String()
+	}
+	server, err := svc.httpServer(ctx)
+	if err == nil && svc.dev {
+		err = svc.p.seedDev(ctx, svc.store.DB, svc.door, svc.publicURL)
+	}
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if server.TLSConfig != nil {
+		listener = tls.NewListener(listener, server.TLSConfig)
+	}
+	svc.log.InfoContext(ctx, "serving", slog.String("listen", listener.Addr().String()), slog.String("public_url", svc.publicURL),
+		slog.Any("roles", svc.roles), slog.Bool("dev", svc.dev))
+	return svc.untilEnd(ctx, server, listener)
+}
+
+// untilEnd serves until ctx ends or the listener fails.
+func (svc *service) untilEnd(ctx context.Context, server *http.Server, listener net.Listener) error {
+	working, stop := context.WithCancel(ctx)
+	var workers sync.WaitGroup
+	if slices.Contains(svc.roles, roleWorker) {
+		workers.Go(func() { svc.store.renew(working, svc.signer) })
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		svc.log.InfoContext(ctx, "stopping")
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+		if err = server.Shutdown(drain); err != nil {
+			err = errors.Join(server.Close(), fmt.Errorf("requests were cut off: %w", err))
+		}
+		cancel()
+	}
+	stop()
+	workers.Wait()
+	svc.log.InfoContext(ctx, "stopped")
+	return err
+}
+
+func (svc *service) httpServer(ctx context.Context) (*http.Server, error) {
+	config, err := svc.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	handler, err := svc.p.newHandler(svc)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Server{
+		Handler: svc.onlyRoles(handler), TLSConfig: config,
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(svc.log.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+	}, nil
+}
+
+// tlsConfig returns nil when a proxy on this machine speaks TLS instead.
+func (svc *service) tlsConfig() (*tls.Config, error) {
+	var cert tls.Certificate
+	var err error
+	switch {
+	case svc.dev:
+		cert, err = svc.p.devCertificate()
+	case svc.tlsCert != "":
+		cert, err = tls.LoadX509KeyPair(svc.tlsCert, svc.tlsKey)
+	default:
+		return nil, nil //nolint:nilnil // no TLS is a choice that was checked
+	}
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// onlyRoles answers 404 for what this process does not do.
+func (svc *service) onlyRoles(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		role := ""
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/api/"):
+			role = roleAPI
+		case strings.HasPrefix(r.URL.Path, "/tuf/"), strings.HasPrefix(r.URL.Path, "/objects/"):
+			role = roleDelivery
+		}
+		if role != "" && !slices.Contains(svc.roles, role) {
+			http.NotFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
