@@ -18,6 +18,7 @@
 //	              LoginFailures, LoginFailed, LoginSucceeded // slow-down: access.Accounts
 //	Tokens        AddToken(ctx, by, t entitlement.Token, hash [32]byte) (entitlement.Token, error) // ID and Created are set
 //	              PrincipalByToken(ctx, hash [32]byte) (entitlement.Principal, stored [32]byte, error)
+//	              UserTokens(ctx, user string) ([]entitlement.Token, error)
 //	              TokenUsed(ctx, id string, at time.Time) error
 //	              RevokeToken(ctx, by, id string, at time.Time) error
 //	Subscriptions AddSubscription(ctx, by, s entitlement.Subscription) (entitlement.Subscription, error)
