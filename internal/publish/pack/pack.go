@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,16 +133,16 @@ func write(ctx context.Context, spec Spec, w sink) error {
 	return writeUpdates(spec, pristine.kept, w)
 }
 
-// pristine collects the stored form of files that are to be kept.
+// pristine collects the contents of which a pristine copy is to be kept.
 type pristine struct {
 	globs  release.Globs
 	byRule bool
-	kept   map[digest.Digest][]byte
+	kept   map[digest.Digest]release.Ref
 }
 
 func newPristine(rules release.Rules) (*pristine, error) {
 	globs, err := release.CompileGlobs(rules.KeepPristine)
-	return &pristine{globs: globs, byRule: len(rules.KeepPristine) > 0, kept: map[digest.Digest][]byte{}}, err
+	return &pristine{globs: globs, byRule: len(rules.KeepPristine) > 0, kept: map[digest.Digest]release.Ref{}}, err
 }
 
 func (p *pristine) entry(spec Spec, e manifest.Entry, w sink) error {
@@ -152,34 +153,26 @@ func (p *pristine) entry(spec Spec, e manifest.Entry, w sink) error {
 		return w.link(e.Path, e.Target)
 	case manifest.File, manifest.Other:
 	}
-	content, err := spec.Open(release.Ref{Sum: e.Sum, Size: e.Size})
+	ref := release.Ref{Sum: e.Sum, Size: e.Size}
+	content, err := spec.Open(ref)
 	if err != nil {
 		return err
 	}
 	defer content.Close()
-	if !p.wants(e) {
+	if p.byRule && p.globs.Match(e.Path) {
+		p.kept[e.Sum] = ref
+	}
+	if p.byRule || e.Size > maxPristine {
 		return w.file(e.Path, e.Mode, e.Size, content)
 	}
 	data, err := io.ReadAll(io.LimitReader(content, e.Size+1))
 	if err != nil {
 		return err
 	}
-	if p.byRule || isText(data) {
-		var stored bytes.Buffer
-		if _, _, err := object.Encode(&stored, bytes.NewReader(data)); err != nil {
-			return err
-		}
-		p.kept[e.Sum] = stored.Bytes()
+	if isText(data) {
+		p.kept[e.Sum] = ref
 	}
 	return w.file(e.Path, e.Mode, e.Size, bytes.NewReader(data))
-}
-
-// wants reports whether the content of e may have to be kept, and so is read whole.
-func (p *pristine) wants(e manifest.Entry) bool {
-	if p.byRule {
-		return p.globs.Match(e.Path)
-	}
-	return e.Size <= maxPristine
 }
 
 // isText reports whether the first 8 KiB hold no NUL.
@@ -228,15 +221,7 @@ func writeTool(name, path string, w sink) error {
 }
 
 // writeUpdates writes updates/: what the tool starts from.
-func writeUpdates(spec Spec, kept map[digest.Digest][]byte, w sink) error {
-	for _, data := range [][]byte{spec.Bytes, spec.Manifest, spec.Notes} {
-		var stored bytes.Buffer
-		sum, _, err := object.Encode(&stored, bytes.NewReader(data))
-		if err != nil {
-			return err
-		}
-		kept[sum] = stored.Bytes()
-	}
+func writeUpdates(spec Spec, kept map[digest.Digest]release.Ref, w sink) error {
 	for _, dir := range []string{"updates", "updates/store"} {
 		if err := w.dir(dir, 0o755); err != nil {
 			return err
@@ -246,16 +231,36 @@ func writeUpdates(spec Spec, kept map[digest.Digest][]byte, w sink) error {
 	if err != nil {
 		return err
 	}
-	for sum, stored := range kept {
-		files["updates/store/"+sum.String()] = stored
-	}
-	names := make([]string, 0, len(files))
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if err := w.file(name, 0o644, int64(len(files[name])), bytes.NewReader(files[name])); err != nil {
+			return err
+		}
+	}
+	return writeStore(spec, kept, w)
+}
+
+// writeStore writes updates/store: record, manifest, notes and pristine copies in
+// their stored form, one after the other.
+func writeStore(spec Spec, kept map[digest.Digest]release.Ref, w sink) error {
+	own := map[digest.Digest][]byte{}
+	for _, data := range [][]byte{spec.Bytes, spec.Manifest, spec.Notes} {
+		sum := digest.Of(data)
+		own[sum], kept[sum] = data, release.Ref{Sum: sum, Size: int64(len(data))}
+	}
+	for _, sum := range slices.SortedFunc(maps.Keys(kept), digest.Digest.Compare) {
+		var content io.ReadCloser = io.NopCloser(bytes.NewReader(own[sum]))
+		if own[sum] == nil {
+			var err error
+			if content, err = spec.Open(kept[sum]); err != nil {
+				return err
+			}
+		}
+		var stored bytes.Buffer
+		_, _, err := object.Encode(&stored, content)
+		if err := errors.Join(err, content.Close()); err != nil {
+			return fmt.Errorf("keeping %s: %w", sum, err)
+		}
+		if err := w.file("updates/store/"+sum.String(), 0o644, int64(stored.Len()), &stored); err != nil {
 			return err
 		}
 	}

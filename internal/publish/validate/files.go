@@ -83,15 +83,16 @@ func isLicense(p string) bool {
 		(strings.HasPrefix(name, "LICENSE") || strings.HasPrefix(name, "LICENCE") || strings.HasPrefix(name, "COPYING"))
 }
 
-// library splits a.b-core-1.2.3.jar or a.b_1.2.3.jar into name and version; parts that
-// name a system after the version are left away.
-var library = regexp.MustCompile(`^(.+)[-_](\d[0-9A-Za-z.+]*?(?:[-.](?i:snapshot|final|ga|release|m\d+|rc\d*|alpha\d*|beta\d*|jre|android))*)` +
-	`(?:-(?:linux|windows|osx|mac|darwin)[0-9A-Za-z_-]*)?\.jar$`)
+// library splits a.b-core-1.2.3.jar or a.b_1.2.3.jar into name and version.
+var library = regexp.MustCompile(`^(.+)[-_](\d[0-9A-Za-z.+]*?(?:[-.](?i:snapshot|final|ga|release|m\d+|rc\d*|alpha\d*|beta\d*|jre|android))*)\.jar$`)
+
+// system is what some libraries name after the version.
+var system = regexp.MustCompile(`-(?:linux|windows|osx|mac|darwin)[0-9A-Za-z_-]*\.jar$`)
 
 func checkLibraries(in Input, add add) {
 	versions := map[string]map[string][]string{}
 	for _, e := range in.Tree.Entries() {
-		m := library.FindStringSubmatch(path.Base(e.Path))
+		m := library.FindStringSubmatch(system.ReplaceAllString(path.Base(e.Path), ".jar"))
 		if m == nil || e.Kind != manifest.File {
 			continue
 		}
