@@ -148,8 +148,11 @@ func (p *Signer) rootSpec(ctx context.Context, req InitRequest) (sign.RootSpec, 
 func (p *Signer) Status(ctx context.Context) (all []sign.Status, stale error, err error) {
 	stale = p.refreshAll(ctx)
 	roles, err := p.Folder.Roles()
+	if err != nil && stale != nil {
+		return nil, nil, stale // nothing is kept: the first reason is the one that counts
+	}
 	if err != nil {
-		return nil, stale, errors.Join(stale, err)
+		return nil, nil, err
 	}
 	for _, role := range roles {
 		s, err := p.Folder.Status(role, p.Now())
