@@ -29,8 +29,10 @@ func packRequest(t *testing.T, out string) PackRequest {
 	if err := os.WriteFile(tool, []byte("the tool"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return PackRequest{Line: shop, Level: 1, Out: out, Tools: []pack.Tool{{Name: "uplevel", File: tool}},
-		Vendor: pack.Vendor{Service: "https://updates.example", Support: "https://support.example"}}
+	return PackRequest{
+		Line: shop, Level: 1, Out: out, Tools: []pack.Tool{{Name: "uplevel", File: tool}},
+		Vendor: pack.Vendor{Service: "https://updates.example", Support: "https://support.example"},
+	}
 }
 
 // packed is a desk with two levels.

@@ -229,8 +229,10 @@ func TestStates(t *testing.T) {
 	t.Parallel()
 	d := ready(t)
 	add(t, d, release0())
-	out, err := d.Level(t.Context(), LevelRequest{Line: shop, Dist: build(t, with(release0(), map[string]string{"bin/shop": "2"})),
-		Notes: []byte(notes1), State: release.Testing, Floor: "Migrate the database first."})
+	out, err := d.Level(t.Context(), LevelRequest{
+		Line: shop, Dist: build(t, with(release0(), map[string]string{"bin/shop": "2"})),
+		Notes: []byte(notes1), State: release.Testing, Floor: "Migrate the database first.",
+	})
 	if err != nil || out.State != release.Testing {
 		t.Fatal(out, err)
 	}
@@ -384,6 +386,8 @@ func TestRenew(t *testing.T) {
 	}
 	if _, err := d.Signer.Refresh(t.Context(), shop); problem.KindOf(err) != problem.Verification {
 		t.Fatalf("metadata that expired were trusted: %v", err)
+	} else if known, ok := errors.AsType[*problem.Error](err); !ok || !strings.Contains(known.Next, "keys renew") {
+		t.Errorf("no word of keys renew: %+v", known)
 	}
 	renewed, err = d.Signer.Renew(t.Context(), false)
 	if err != nil || len(renewed) != 3 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -282,9 +283,7 @@ func release0() map[string]string {
 
 func with(files map[string]string, changes map[string]string) map[string]string {
 	out := map[string]string{}
-	for name, content := range files {
-		out[name] = content
-	}
+	maps.Copy(out, files)
 	for name, content := range changes {
 		if content == "" {
 			delete(out, name)
@@ -310,8 +309,10 @@ updates:
 
 func add(t testing.TB, d *desk, files map[string]string) Outcome {
 	t.Helper()
-	out, err := d.AddProduct(t.Context(), ProductRequest{Line: shop, Dist: build(t, files), SupportedUntil: "2030-01-31",
-		Rules: release.Rules{Data: []string{"data/**"}}})
+	out, err := d.AddProduct(t.Context(), ProductRequest{
+		Line: shop, Dist: build(t, files), SupportedUntil: "2030-01-31",
+		Rules: release.Rules{Data: []string{"data/**"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ type Build struct {
 // source is a folder or an archive.
 type source interface {
 	items(ctx context.Context) ([]item, error)
-	open(path string) (io.ReadCloser, error)
+	open(name string) (io.ReadCloser, error)
 	Close() error
 }
 
@@ -99,7 +99,7 @@ func refuse(name string, err error) error {
 }
 
 // Open returns the content of a file of the tree.
-func (b *Build) Open(path string) (io.ReadCloser, error) { return b.source.open(path) }
+func (b *Build) Open(name string) (io.ReadCloser, error) { return b.source.open(name) }
 
 // Close gives back what was opened.
 func (b *Build) Close() error { return b.source.Close() }

@@ -277,7 +277,7 @@ func TestFolderAndArchiveGiveTheSameBytes(t *testing.T) {
 	base := t.TempDir()
 	rapid.Check(t, func(rt *rapid.T) {
 		files := drawTree(rt)
-		dir, err := os.MkdirTemp(base, "")
+		dir, err := os.MkdirTemp(base, "") //nolint:usetesting // many runs of one test
 		if err != nil {
 			rt.Fatal(err)
 		}

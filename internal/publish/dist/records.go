@@ -131,10 +131,10 @@ func readEnd(file io.ReaderAt, size int64) (start, length int64, count uint64, e
 	switch {
 	case ulength > maxDirectory:
 		return 0, 0, 0, fmt.Errorf("its directory of %d bytes is too long", ulength)
-	case ustart > uint64(at) || ustart+ulength != uint64(at):
+	case ustart > uint64(at) || ustart+ulength != uint64(at): //nolint:gosec // at is an offset, never negative
 		return 0, 0, 0, errors.New("its directory is not where its end says")
 	}
-	return int64(ustart), int64(ulength), count, nil
+	return int64(ustart), int64(ulength), count, nil //nolint:gosec // within the file, as compared before
 }
 
 func findEnd(file io.ReaderAt, size int64) (int64, []byte, error) {
@@ -169,14 +169,14 @@ func readEnd64(file io.ReaderAt, end int64) (at int64, length, start, count uint
 		return 0, 0, 0, 0, damaged
 	}
 	var record [lenEnd64]byte
-	if _, err := file.ReadAt(record[:], int64(position)); err != nil {
+	if _, err := file.ReadAt(record[:], int64(position)); err != nil { //nolint:gosec // within the file, as compared before
 		return 0, 0, 0, 0, damaged
 	}
 	if le.Uint32(record[:]) != signEnd64 || position+12+le.Uint64(record[4:]) != uint64(end-lenLocator64) ||
 		le.Uint64(record[24:]) != le.Uint64(record[32:]) {
 		return 0, 0, 0, 0, damaged
 	}
-	return int64(position), le.Uint64(record[40:]), le.Uint64(record[48:]), le.Uint64(record[32:]), nil
+	return int64(position), le.Uint64(record[40:]), le.Uint64(record[48:]), le.Uint64(record[32:]), nil //nolint:gosec // within the file, as compared before
 }
 
 // parseCentral reads one record of the central directory.
@@ -230,7 +230,7 @@ func zip64(extra []byte, short ...uint32) ([]int64, error) {
 		if len(wide) < 8 || le.Uint64(wide) > math.MaxInt64/2 {
 			return nil, errors.New("its zip64 field is damaged")
 		}
-		numbers[i], wide = int64(le.Uint64(wide)), wide[8:]
+		numbers[i], wide = int64(le.Uint64(wide)), wide[8:] //nolint:gosec // bounded above
 	}
 	return numbers, nil
 }

@@ -248,7 +248,7 @@ func writeStore(spec Spec, kept map[digest.Digest]release.Ref, w sink) error {
 		own[sum], kept[sum] = data, release.Ref{Sum: sum, Size: int64(len(data))}
 	}
 	for _, sum := range slices.SortedFunc(maps.Keys(kept), digest.Digest.Compare) {
-		var content io.ReadCloser = io.NopCloser(bytes.NewReader(own[sum]))
+		content := io.NopCloser(bytes.NewReader(own[sum]))
 		if own[sum] == nil {
 			var err error
 			if content, err = spec.Open(kept[sum]); err != nil {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
 	"uplevel/internal/api"
 	"uplevel/internal/problem"
 	"uplevel/internal/release"
@@ -49,7 +51,13 @@ func (p *Signer) Refresh(ctx context.Context, lines ...release.Line) (*trust.Vie
 	if err != nil {
 		return nil, err
 	}
-	return client.Refresh(ctx, lines...)
+	view, err := client.Refresh(ctx, lines...)
+	if known, ok := errors.AsType[*problem.Error](err); ok && errors.Is(err, &metadata.ErrExpiredMetadata{}) {
+		renew := *known
+		renew.Next = "Run keys renew. If it is timestamp or snapshot that expired, the service has not signed in time."
+		return nil, &renew
+	}
+	return view, err
 }
 
 // Submit makes documents current in one step and keeps what is current afterwards.
@@ -61,8 +69,7 @@ func (p *Signer) Submit(ctx context.Context, docs []api.RoleMetadata, lines ...r
 		return err
 	}
 	if _, err := p.Refresh(ctx, lines...); err != nil {
-		var known *problem.Error
-		if errors.As(err, &known) {
+		if known, ok := errors.AsType[*problem.Error](err); ok {
 			return known.Standing("The metadata were accepted and are published. Only reading them back failed.")
 		}
 		return err

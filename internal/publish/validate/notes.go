@@ -27,8 +27,10 @@ func checkNotes(in Input) []Finding {
 		}
 	}
 	if n := len(in.Notes.Unattributed); n > 0 {
-		found = append(found, Finding{Rule: UnexplainedFiles, Text: fmt.Sprintf("%d changed files that no update explains", n),
-			Paths: in.Notes.Unattributed})
+		found = append(found, Finding{
+			Rule: UnexplainedFiles, Text: fmt.Sprintf("%d changed files that no update explains", n),
+			Paths: in.Notes.Unattributed,
+		})
 	}
 	return found
 }

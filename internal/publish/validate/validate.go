@@ -60,8 +60,10 @@ func Rules() []Rule {
 	for _, name := range []string{WindowsName, CaseCollision, LinkOutside, SetUserID, MissingDescription} {
 		rules = append(rules, Rule{name, Error})
 	}
-	for _, name := range []string{DefaultDescription, UnexplainedFiles, DuplicateLibrary, BundleList,
-		WorldWritable, MissingLicense, ContentReturns, ConfigKeysRemoved, OversizedFile} {
+	for _, name := range []string{
+		DefaultDescription, UnexplainedFiles, DuplicateLibrary, BundleList,
+		WorldWritable, MissingLicense, ContentReturns, ConfigKeysRemoved, OversizedFile,
+	} {
 		rules = append(rules, Rule{name, Warning})
 	}
 	return rules

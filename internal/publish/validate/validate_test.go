@@ -79,9 +79,20 @@ func one(t *testing.T, found []Finding, rule string, paths ...string) {
 func TestSeveritiesAreAsPromised(t *testing.T) {
 	t.Parallel()
 	want := []Rule{
-		{"windows-name", Error}, {"case-collision", Error}, {"link-outside", Error}, {"set-user-id", Error}, {"missing-description", Error},
-		{"default-description", Warning}, {"unexplained-files", Warning}, {"duplicate-library", Warning}, {"bundle-list", Warning},
-		{"world-writable", Warning}, {"missing-license", Warning}, {"content-returns", Warning}, {"config-keys-removed", Warning}, {"oversized-file", Warning},
+		{"windows-name", Error},
+		{"case-collision", Error},
+		{"link-outside", Error},
+		{"set-user-id", Error},
+		{"missing-description", Error},
+		{"default-description", Warning},
+		{"unexplained-files", Warning},
+		{"duplicate-library", Warning},
+		{"bundle-list", Warning},
+		{"world-writable", Warning},
+		{"missing-license", Warning},
+		{"content-returns", Warning},
+		{"config-keys-removed", Warning},
+		{"oversized-file", Warning},
 	}
 	if d := cmp.Diff(want, Rules()); d != "" {
 		t.Error(d)

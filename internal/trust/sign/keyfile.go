@@ -130,7 +130,7 @@ func (k Key) Seal(passphrase string, cost Cost, random io.Reader) ([]byte, error
 		return nil, fmt.Errorf("sealing the key of %s: %w", k.Role, err)
 	}
 	f.Secret = aead.Seal(nil, f.Nonce, k.private.Seed(), f.bound())
-	data, err := json.MarshalIndent(f, "", "  ")
+	data, err := json.MarshalIndent(f, "", "  ") //nolint:gosec // the secret is sealed
 	return append(data, '\n'), err
 }
 

@@ -182,8 +182,10 @@ func vendor(t *testing.T) (keys map[string]Key, docs map[string][]byte) {
 		keys[role] = must(NewKey(role, rand.Reader))(t)
 		public[role] = must(keys[role].Public())(t)
 	}
-	docs["root"] = must(NewRoot(RootSpec{Threshold: 1, Root: []*metadata.Key{public["root"]}, Targets: []*metadata.Key{public["targets"]},
-		Snapshot: public["snapshot"], Timestamp: public["timestamp"]}, now, []Key{keys["root"]}))(t)
+	docs["root"] = must(NewRoot(RootSpec{
+		Threshold: 1, Root: []*metadata.Key{public["root"]}, Targets: []*metadata.Key{public["targets"]},
+		Snapshot: public["snapshot"], Timestamp: public["timestamp"],
+	}, now, []Key{keys["root"]}))(t)
 	targets := must(NewTargets(public["tool"], public["hotfix"], now, []Key{keys["targets"]}))(t)
 	docs["targets"] = must(AddDelegation("targets", targets, "product.shop", public["product.shop"], now, []Key{keys["targets"]}))(t)
 	docs["product.shop"] = must(NewProduct(line, now, keys["product.shop"]))(t)
