@@ -5,7 +5,6 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -102,7 +101,7 @@ func (p *Publisher) load(ctx context.Context, l release.Listed) (published, erro
 	if err != nil {
 		return published{}, err
 	}
-	return published{Listed: l, record: record, manifest: bytes.Clone(text)}, nil
+	return published{Listed: l, record: record, manifest: text}, nil
 }
 
 // Outcome is what a publishing command did.
