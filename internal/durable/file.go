@@ -114,3 +114,27 @@ func MkdirAll(dir string, perm fs.FileMode) error {
 	}
 	return MkdirAll(dir, perm)
 }
+
+// CommitNew is [File.Commit] for a name that keeps its first content: when another
+// writer was faster, that one's file stays and nil is returned.
+func (f *File) CommitNew() error {
+	defer f.Discard()
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("syncing %s: %w", f.name, err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("closing %s: %w", f.name, err)
+	}
+	err := os.Link(f.Name(), f.name)
+	switch {
+	case err == nil || errors.Is(err, fs.ErrExist):
+		f.done = true
+		return errors.Join(os.Remove(f.Name()), SyncDir(filepath.Dir(f.name)))
+	default: // a file system without second names
+		if err := os.Rename(f.Name(), f.name); err != nil {
+			return err
+		}
+		f.done = true
+		return SyncDir(filepath.Dir(f.name))
+	}
+}

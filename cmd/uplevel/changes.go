@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"uplevel/internal/durable"
+	"uplevel/internal/plan"
+	"uplevel/internal/problem"
+	"uplevel/internal/update"
+)
+
+// maxPlan bounds a plan file.
+const maxPlan = 512 << 20
+
+func (t *tool) planCommand() *cobra.Command {
+	var out string
+	cmd := t.command("plan", "Tell exactly what an update would do", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		if err := t.open(reads); err != nil {
+			return err
+		}
+		u, err := t.updater(reads, true)
+		if err != nil {
+			return err
+		}
+		res, err := u.Plan(ctx, t.options.update(t.getenv))
+		if err == nil && out != "" && res.Plan != nil {
+			err = writePlan(out, res.Plan)
+		}
+		return t.showChange(res, err)
+	})
+	cmd.Flags().StringVarP(&out, "out", "o", "", "write the plan to this file, for apply")
+	return cmd
+}
+
+func writePlan(name string, p *plan.Plan) error {
+	data, err := p.Bytes()
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(name, data, 0o644); err != nil {
+		return problem.New(problem.Failed, "Name another file with -o.", "The plan cannot be written: %w", err)
+	}
+	return nil
+}
+
+func (t *tool) prepareCommand() *cobra.Command {
+	var discard bool
+	cmd := t.command("prepare", "Do everything but the commit, while the product runs", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		if err := t.open(changes); err != nil {
+			return err
+		}
+		u, err := t.updater(changes, !discard)
+		if err != nil {
+			return err
+		}
+		if discard {
+			res, err := u.Discard(ctx)
+			return t.showChange(res, err)
+		}
+		t.rememberBackup()
+		res, err := u.Prepare(ctx, t.options.update(t.getenv))
+		return t.showChange(res, err)
+	})
+	cmd.Flags().BoolVar(&discard, "discard", false, "drop what was prepared")
+	return cmd
+}
+
+func (t *tool) applyCommand() *cobra.Command {
+	return t.command("apply [FILE]", "Commit what was prepared, or carry out a plan file", cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
+		if err := t.open(changes); err != nil {
+			return err
+		}
+		u, err := t.updater(changes, len(args) == 1)
+		if err != nil {
+			return err
+		}
+		if len(args) == 0 {
+			t.quietReport(u)
+			res, err := u.ApplyPrepared(ctx, t.options.update(t.getenv))
+			return t.showChange(res, err)
+		}
+		data, err := readOption("apply", args[0], maxPlan)
+		if err != nil {
+			return err
+		}
+		p, err := plan.Parse(data)
+		if err != nil {
+			return usage("Make a plan with "+t.name()+" plan -o FILE.", "%s is no plan: %w", args[0], err)
+		}
+		t.rememberBackup()
+		res, err := u.Apply(ctx, p, t.options.update(t.getenv))
+		return t.showChange(res, err)
+	})
+}
+
+func (t *tool) revertCommand() *cobra.Command {
+	var opts update.RevertOptions
+	cmd := t.command("revert", "Go back to the level before, without network", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		return t.revertTo(ctx, opts, 0)
+	})
+	cmd.Flags().StringVar(&opts.To, "to", "", "go back to this level, or to before change #ID")
+	cmd.Flags().BoolVar(&opts.DiscardEdits, "discard-edits", false, "bring former files back also where they were edited since")
+	return cmd
+}
+
+// revertTo goes back. The service is asked only for what was not kept.
+func (t *tool) revertTo(ctx context.Context, opts update.RevertOptions, done int) error {
+	if err := t.open(changes); err != nil {
+		return err
+	}
+	u, err := t.updater(changes, false)
+	if err != nil {
+		return err
+	}
+	t.quietReport(u)
+	general := t.options.update(t.getenv)
+	opts.OnConflict, opts.DryRun, opts.NoReport, opts.Keep = general.OnConflict, general.DryRun, general.NoReport, general.Keep
+	res, err := u.Revert(ctx, opts)
+	if err == nil {
+		t.exit = done
+	}
+	return t.showChange(res, err)
+}
+
+func (t *tool) conflictsCommand() *cobra.Command {
+	return t.command("conflicts", "List the conflicts that wait for a decision", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		u, err := t.local(reads)
+		if err != nil {
+			return err
+		}
+		res, err := u.Conflicts(ctx)
+		return t.show(res, err, func() { t.tellConflicts(res) })
+	})
+}
+
+func (t *tool) resolveCommand() *cobra.Command {
+	var choice update.Resolution
+	cmd := t.command("resolve PATH", "Decide one conflict", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
+		u, err := t.local(changes)
+		if err != nil {
+			return err
+		}
+		if choice.File != "" {
+			if _, err := readOption("file", choice.File, 1<<30); err != nil {
+				return err
+			}
+		}
+		res, err := u.Resolve(ctx, t.relative(args[0]), choice)
+		return t.show(res, err, func() { t.tellConflicts(res) })
+	})
+	cmd.Flags().BoolVar(&choice.Mine, "mine", false, "keep the file as it is here")
+	cmd.Flags().BoolVar(&choice.Theirs, "theirs", false, "take the vendor's new version")
+	cmd.Flags().StringVar(&choice.File, "file", "", "take this file's content")
+	return cmd
+}
+
+func (t *tool) recoverCommand() *cobra.Command {
+	return t.command("recover", "Complete or undo an interrupted change", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		u, err := t.local(changes)
+		if err != nil {
+			return err
+		}
+		res, err := u.Recover(ctx)
+		return t.show(res, err, func() {
+			switch res.Outcome {
+			case "clean":
+				t.sayf("The product is whole, at level %s. There was nothing to recover.\n", res.At.Name)
+			default:
+				t.sayf("An interrupted change was %s. The product is whole, at level %s.\n", res.Outcome, res.At.Name)
+			}
+			t.listIf("Put aside, because they appeared meanwhile", res.Rescued)
+		})
+	})
+}
+
+// local opens the product for a command that uses neither network nor credentials.
+func (t *tool) local(m mode) (*update.Updater, error) {
+	if err := t.open(m); err != nil {
+		return nil, err
+	}
+	u, err := t.updater(m, false)
+	if err != nil {
+		return nil, err
+	}
+	u.Service, u.Fetch = nil, nil
+	return u, nil
+}
+
+// missing reports whether an error says that something is not there.
+func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

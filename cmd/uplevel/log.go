@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// openLog opens today's log of the product. A log that cannot be written is no reason
+// not to update; it is said once.
+func (t *tool) openLog() {
+	dir := filepath.Join(t.home.Dir(), "updates", "logs")
+	name := filepath.Join(dir, t.name()+"-"+t.now().Format("02-01-2006")+".log")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.tellf("%s: no log is written: %v\n", t.name(), err)
+		return
+	}
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.tellf("%s: no log is written: %v\n", t.name(), err)
+		return
+	}
+	takeOwner(dir, filepath.Dir(dir))
+	takeOwner(name, filepath.Dir(dir))
+	t.later(f.Close)
+	t.logFile = name
+	t.log = slog.New(&lines{out: f, mu: &sync.Mutex{}})
+	t.log.Debug("started", "program", t.name(), "version", toolVersion(), "command", safeArguments(t.args[1:]))
+}
+
+// safeArguments is the command line with what may be secret left out.
+func safeArguments(args []string) string {
+	out := make([]string, 0, len(args))
+	hide := false
+	for _, a := range args {
+		name, _, assigned := strings.Cut(a, "=")
+		switch {
+		case hide:
+			out, hide = append(out, "***"), false
+		case name == "--password" || name == "--password-command" || strings.HasPrefix(a, "-p"):
+			out = append(out, name[:min(len(name), 18)])
+			if strings.HasPrefix(a, "-p") {
+				out[len(out)-1] = "-p"
+			}
+			hide = !assigned && (a == "-p" || strings.HasPrefix(a, "--"))
+		default:
+			out = append(out, a)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// lines is a log handler that writes lines as U2 does:
+// [15-05-2025 15:06:55] DEBUG - text key=value.
+type lines struct {
+	out   io.Writer
+	mu    *sync.Mutex
+	attrs []slog.Attr
+}
+
+// Enabled lets everything through: the log is for support, who want it all.
+func (*lines) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle writes one line.
+func (l *lines) Handle(_ context.Context, r slog.Record) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[%s] %s - %s", r.Time.Format("02-01-2006 15:04:05"), r.Level, r.Message)
+	write := func(a slog.Attr) bool {
+		fmt.Fprintf(&b, " %s=%q", a.Key, a.Value.String())
+		return true
+	}
+	for _, a := range l.attrs {
+		write(a)
+	}
+	r.Attrs(write)
+	b.WriteByte('\n')
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err := io.WriteString(l.out, b.String())
+	return err
+}
+
+// WithAttrs returns a handler that adds attrs to every line.
+func (l *lines) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &lines{out: l.out, mu: l.mu, attrs: append(append([]slog.Attr{}, l.attrs...), attrs...)}
+}
+
+// WithGroup returns the same handler: lines have no groups.
+func (l *lines) WithGroup(string) slog.Handler { return l }
+
+// elapsed is a duration as people read it.
+func elapsed(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+}

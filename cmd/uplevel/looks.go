@@ -1,0 +1,219 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"uplevel/internal/trust"
+	"uplevel/internal/update"
+)
+
+func (t *tool) checkCommand() *cobra.Command {
+	var exitCode bool
+	cmd := t.command("check", "List newer levels and what they bring", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		if err := t.open(checks); err != nil {
+			return err
+		}
+		u, err := t.updater(checks, true)
+		if err != nil {
+			return err
+		}
+		o := t.options.update(t.getenv)
+		res, err := u.Check(ctx, update.CheckOptions{Channel: o.Channel, States: o.States})
+		if err == nil && exitCode && len(res.Levels) > 0 {
+			t.exit = 100
+			if res.Security > 0 {
+				t.exit = 101
+			}
+		}
+		return t.show(res, err, func() { t.tellCheck(res) })
+	})
+	cmd.Flags().BoolVar(&exitCode, "exit-code", false, "end with 100 when there are updates, 101 when there are security updates")
+	return cmd
+}
+
+func (t *tool) tellCheck(r update.CheckResult) {
+	t.sayf("%s-%s is at level %s", r.Product, r.Version, r.From.Name)
+	if len(r.Levels) == 0 {
+		t.sayf(", the latest.\n")
+	} else {
+		t.sayf("; the latest is %s: %s, %s to download.\n\n", r.Latest.Name, counts(r.Security, r.Regular), size(r.Download))
+		for _, l := range r.Levels {
+			t.sayf("  %-10s %-10s %s  %s\n", l.Name, l.Published.Format("2006-01-02"), pad(counts(l.Security, l.Regular), 22), l.Title)
+			if l.Floor != "" {
+				t.sayf("  %10s must not be missed: %s\n", "", l.Floor)
+			}
+		}
+		t.sayf("\nSee what it would do with %s plan; update with %s update.\n", t.name(), t.name())
+	}
+	if w := r.Withdrawn; w != nil {
+		t.sayf("%s\n", t.red("The installed level was withdrawn: "+w.Reason))
+	}
+	t.tellPending(r.Pending)
+	t.tellMessages(r.Messages)
+	t.tellFreshness(&r.Freshness)
+}
+
+func (t *tool) stateCommand() *cobra.Command {
+	return t.command("current-state", "Tell product, level and what waits", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		u, err := t.local(reads)
+		if err != nil {
+			return err
+		}
+		res, err := u.CurrentState(ctx)
+		return t.show(res, err, func() {
+			t.sayf("Product:   %s-%s\nLevel:     %s (channel %s)\n", res.Product, res.Version, res.At.Name, res.At.Channel)
+			if len(res.Hotfixes) > 0 {
+				t.sayf("Hotfixes:  %s\n", strings.Join(res.Hotfixes, ", "))
+			}
+			if l := res.LastUpdate; l != nil {
+				t.sayf("Last:      %s %s → %s on %s by %s\n", l.Kind, l.From.Name, l.To.Name, l.Time.Format("2006-01-02 15:04"), l.User)
+			}
+			t.sayf("Store:     %s, %s\n", size(res.Store.Bytes), levelsKept(res.Store.Levels))
+			t.tellPending(res.Pending)
+			t.tellFreshness(res.Freshness)
+		})
+	})
+}
+
+func levelsKept(n int) string {
+	switch n {
+	case 0:
+		return "nothing to go back to"
+	case 1:
+		return "one change to go back over"
+	}
+	return strconv.Itoa(n) + " changes to go back over"
+}
+
+func (t *tool) verifyCommand() *cobra.Command {
+	cmd := t.command("verify", "Compare every file with the signed manifest", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		u, err := t.local(reads)
+		if err != nil {
+			return err
+		}
+		res, err := u.Verify(ctx, update.VerifyOptions{Strict: t.options.strict})
+		return t.show(res, err, func() { t.tellVerify(res) })
+	})
+	cmd.Flags().BoolVar(&t.options.strict, "strict", false, "customised and missing files are failures, too")
+	return cmd
+}
+
+func (t *tool) tellVerify(r update.VerifyResult) {
+	t.sayf("%s-%s at level %s: %d files are as the vendor signed them", r.Product, r.Version, r.At.Name, r.Pristine)
+	if len(r.Customised)+len(r.Missing) == 0 {
+		t.sayf(", all of them")
+	}
+	t.sayf(".\n")
+	t.listIf("Customised here", r.Customised)
+	t.listIf("Missing (removed here)", r.Missing)
+	t.listIf("Left to the product by the vendor's rule", r.Generated)
+	if t.options.verbose {
+		t.listIf("Foreign", r.Foreign)
+		for _, m := range r.Modes {
+			t.sayf("  mode %s instead of %s: %s\n", m.Have, m.Want, m.Path)
+		}
+	} else if len(r.Foreign) > 0 {
+		t.sayf("%d files and folders are not the vendor's (list them with --verbose).\n", len(r.Foreign))
+	}
+	for _, d := range r.Damaged {
+		t.sayf("%s\n", t.red("Damaged: "+d.What+": "+d.Why))
+	}
+	t.tellPending(r.Pending)
+	t.tellMessages(r.Messages)
+	t.tellFreshness(r.Freshness)
+}
+
+func (t *tool) historyCommand() *cobra.Command {
+	cmd := t.command("history", "List every change", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		u, err := t.local(reads)
+		if err != nil {
+			return err
+		}
+		res, err := u.History(ctx)
+		return t.show(res, err, func() {
+			if len(res.Changes) == 0 {
+				t.sayf("Nothing was changed here yet.\n")
+			}
+			for _, c := range res.Changes {
+				t.tellEntry(c)
+			}
+		})
+	})
+	cmd.AddCommand(t.command("show ID", "List the files of one change", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
+		u, err := t.local(reads)
+		if err != nil {
+			return err
+		}
+		id, err := strconv.Atoi(strings.TrimPrefix(args[0], "#"))
+		if err != nil {
+			return usage("See the changes with "+t.name()+" history.", "Change %.20q: want a number", args[0])
+		}
+		res, err := u.HistoryEntry(ctx, id)
+		return t.show(res, err, func() {
+			t.tellEntry(res)
+			if res.Files != nil {
+				t.listIf("Added", res.Files.Added)
+				t.listIf("Modified", res.Files.Modified)
+				t.listIf("Removed", res.Files.Removed)
+				t.listIf("Customised before", res.Files.Customised)
+			}
+		})
+	}))
+	return cmd
+}
+
+func (t *tool) tellEntry(c update.ChangeInfo) {
+	t.sayf("#%-3d %s  %-7s %s → %s  %d added, %d modified, %d removed  %s\n",
+		c.ID, c.Time.Format("2006-01-02 15:04"), c.Kind, c.From.Name, c.To.Name, c.Added, c.Modified, c.Removed, c.User)
+}
+
+// whoami tells which root is trusted, to compare with what the vendor publishes.
+type whoami struct {
+	Root    string `json:"root_fingerprint"`
+	Service string `json:"service"`
+	User    string `json:"user"`
+}
+
+func (t *tool) whoamiCommand() *cobra.Command {
+	return t.command("whoami", "Tell service, user and the trusted root's fingerprint", cobra.NoArgs, func(context.Context, []string) error {
+		if err := t.open(reads); err != nil {
+			return err
+		}
+		root, err := t.trustedRoot()
+		if err != nil {
+			return err
+		}
+		w := whoami{Service: t.options.service, User: t.options.username}
+		if root != nil {
+			if w.Root, err = trust.Fingerprint(root); err != nil {
+				return err
+			}
+		}
+		return t.show(w, nil, func() {
+			t.sayf("Service:           %s\nUser:              %s\nRoot fingerprint:  %s\n", orNone(w.Service), orNone(w.User), orNone(w.Root))
+		})
+	})
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "(none)"
+	}
+	return text
+}
+
+// relative returns a path of the product relative to its home, as it may have been
+// typed: from the current folder, absolute, or from the home already.
+func (t *tool) relative(path string) string {
+	if filepath.IsAbs(path) {
+		if rel, err := filepath.Rel(t.home.Dir(), path); err == nil {
+			path = rel
+		}
+	}
+	return filepath.ToSlash(filepath.Clean(path))
+}

@@ -1,0 +1,22 @@
+// Uplevel is the update tool: it brings an installation of a server product to the
+// update level its operator chooses, and back. docs/guides/operator.md shows it at work.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	t := &tool{
+		args: os.Args, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		getenv: os.Getenv, now: time.Now,
+	}
+	code := t.run(ctx)
+	stop()
+	os.Exit(code)
+}

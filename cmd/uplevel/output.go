@@ -1,0 +1,317 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"uplevel/internal/api"
+	"uplevel/internal/problem"
+	"uplevel/internal/update"
+)
+
+// sayf prints the result, tellf what is not the result.
+func (t *tool) sayf(format string, args ...any) { fmt.Fprintf(t.stdout, format, args...) }
+
+func (t *tool) tellf(format string, args ...any) { fmt.Fprintf(t.stderr, format, args...) }
+
+// failure is how an error stands in a JSON answer.
+type failure struct {
+	Kind     string `json:"kind"`
+	ExitCode int    `json:"exit_code"`
+	Text     string `json:"text"`
+	Stands   string `json:"stands"`
+	Next     string `json:"next,omitempty"`
+	Log      string `json:"log,omitempty"`
+	Support  string `json:"support,omitempty"`
+}
+
+// printJSON prints one JSON object: the result, and "error" when there is one.
+func (t *tool) printJSON(result any, err error) error {
+	object := map[string]any{}
+	if result != nil {
+		data, marshalErr := json.Marshal(result)
+		if marshalErr != nil {
+			return marshalErr
+		}
+		if marshalErr := json.Unmarshal(data, &object); marshalErr != nil || object == nil {
+			object = map[string]any{} // a nil result
+		}
+	}
+	if err != nil {
+		p, ok := errors.AsType[*problem.Error](err)
+		if !ok {
+			p = problem.New(problem.Failed, "", "%w", err)
+		}
+		object["error"] = failure{
+			Kind: p.Kind.String(), ExitCode: p.Kind.ExitCode(), Text: oneLine(p.Text),
+			Stands: t.standing(p), Next: t.withName(p.Next), Log: t.logFile, Support: t.vendor.Support,
+		}
+	}
+	e := json.NewEncoder(t.stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(object)
+}
+
+// show prints a result in the form wanted. With an error, a table is printed only when
+// the error comes with a filled result.
+func (t *tool) show(result any, err error, table func()) error {
+	if t.options.output == outputJSON {
+		if printErr := t.printJSON(result, err); printErr != nil {
+			return printErr
+		}
+		if err != nil {
+			return silent{err}
+		}
+		return nil
+	}
+	if err == nil || problem.KindOf(err) == problem.Verification && result != nil {
+		if _, whole := result.(update.VerifyResult); err == nil || whole {
+			table()
+		}
+	}
+	return err
+}
+
+// showChange prints the outcome of a change, also of one that waits for the operator.
+func (t *tool) showChange(res *update.Result, err error) error {
+	conflicts := problem.KindOf(err) == problem.Conflicts
+	if err != nil && !conflicts {
+		if t.options.output == outputJSON {
+			return t.show(res, err, func() {})
+		}
+		return err
+	}
+	if t.options.output == outputJSON {
+		return t.show(res, err, func() {})
+	}
+	t.tellChange(res)
+	if t.options.template != "" && res != nil {
+		if tplErr := t.printTemplate(res.Template()); tplErr != nil {
+			return tplErr
+		}
+	}
+	return err
+}
+
+func (t *tool) tellChange(r *update.Result) {
+	switch r.Outcome {
+	case update.Nothing:
+		t.sayf("%s-%s is at level %s: nothing to do.\n", r.Product, r.Version, r.From.Name)
+	case update.Dropped:
+		t.sayf("The pending change was dropped. The product is at level %s.\n", r.From.Name)
+	case update.Planned:
+		t.sayf("%s-%s would go from level %s to %s.\n", r.Product, r.Version, r.From.Name, r.To.Name)
+	case update.Prepared:
+		t.sayf("Level %s is prepared; the product is still wholly at %s. Commit it with %s apply.\n", r.To.Name, r.From.Name, t.name())
+	case update.Conflicts:
+		t.sayf("Level %s is prepared; the product is still wholly at %s and can run.\n", r.To.Name, r.From.Name)
+	case update.Done:
+		t.sayf("%s\n", t.green(fmt.Sprintf("%s-%s went from level %s to %s.", r.Product, r.Version, r.From.Name, r.To.Name)))
+	case update.Failed:
+	}
+	t.tellFiles(r)
+	t.tellGain(r)
+	t.tellCosts(r)
+	t.tellMessages(r.Messages)
+	t.tellFreshness(r.Freshness)
+}
+
+func (t *tool) tellFiles(r *update.Result) {
+	f := r.Files
+	if len(f.Added)+len(f.Modified)+len(f.Removed) > 0 {
+		t.sayf("Files: %d added, %d modified, %d removed.\n", len(f.Added), len(f.Modified), len(f.Removed))
+	}
+	if t.options.verbose || r.Outcome == update.Planned {
+		t.listIf("Added", f.Added)
+		t.listIf("Modified", f.Modified)
+		t.listIf("Removed", f.Removed)
+		t.listIf("There already as wanted", f.Adopted)
+	}
+	t.listIf("Merged", f.Merged)
+	t.listIf("Customised here and kept", f.Customised)
+	t.listIf("Removed here and not brought back", f.Absent)
+	t.listIf("Conflicts (changed here and by the vendor)", f.Conflicts)
+	t.listIf("Put aside, because they appeared meanwhile", f.Rescued)
+}
+
+// listIf prints a titled list, cut unless --verbose.
+func (t *tool) listIf(title string, paths []string) {
+	const most = 10
+	if len(paths) == 0 {
+		return
+	}
+	t.sayf("%s:\n", title)
+	for i, p := range paths {
+		if i == most && !t.options.verbose {
+			t.sayf("  … and %d more (--verbose lists them)\n", len(paths)-most)
+			return
+		}
+		t.sayf("  %s\n", p)
+	}
+}
+
+func (t *tool) tellGain(r *update.Result) {
+	g := r.Gain
+	if g.Security+g.Regular == 0 {
+		return
+	}
+	t.sayf("Updates: %s.\n", counts(g.Security, g.Regular))
+	for _, u := range g.Updates {
+		kind := string(u.Type)
+		if kind == "security" {
+			kind = t.red(kind)
+		}
+		t.sayf("  %d (%s, level %d): %s\n", u.ID, kind, u.Level, u.Headline)
+		if u.Instructions != "" {
+			t.sayf("      → %s\n", strings.ReplaceAll(strings.TrimSpace(u.Instructions), "\n", "\n        "))
+		}
+	}
+	for _, f := range g.Floors {
+		t.sayf("%s\n", t.red(fmt.Sprintf("Level %d must not be missed: %s", f.Level, f.Reason)))
+	}
+	if s := r.StoppedAt; s != nil {
+		t.sayf("Stopped at level %d, as wanted: %s\n", s.Level, s.Reason)
+	}
+	if len(g.Absorbed) > 0 {
+		t.sayf("Hotfixes contained: %s\n", strings.Join(g.Absorbed, ", "))
+	}
+	if r.Outcome == update.Done && g.Restart {
+		t.sayf("Restart the product.\n")
+	}
+}
+
+func (t *tool) tellCosts(r *update.Result) {
+	switch r.Outcome {
+	case update.Planned:
+		t.sayf("Download: %s. Disk needed: %s (%s).\n", size(r.Download), size(r.DiskNeed), r.DiskFormula)
+	case update.Done:
+		t.sayf("Committed in %s. Kept for going back: %s (%s). Go back with: %s %s\n",
+			elapsed(time.Duration(r.CommitMillis)*time.Millisecond), size(r.Store.Bytes), levelsKept(r.Store.Levels), t.name(), orText(r.Back, "revert"))
+		if r.Backup != "" {
+			t.sayf("Full copy: %s (%s)\n", r.Backup, size(r.BackupBytes))
+		}
+		if t.options.getSummary && r.Summary != "" {
+			if text, err := readOption("get-summary", filepath.Join(r.Home, filepath.FromSlash(r.Summary)), 64<<20); err == nil {
+				t.sayf("\n%s\n", text)
+			}
+		}
+	case update.Nothing, update.Prepared, update.Conflicts, update.Dropped, update.Failed:
+	}
+	if r.ReportError != "" {
+		t.sayf("The service could not be told: %s\n", oneLine(r.ReportError))
+	}
+}
+
+func (t *tool) tellConflicts(r update.ConflictsResult) {
+	if len(r.Conflicts) == 0 {
+		t.sayf("No conflicts wait. %s-%s is at level %s.\n", r.Product, r.Version, r.From.Name)
+		return
+	}
+	t.sayf("%d conflicts on the way from level %s to %s, %d not decided yet:\n", len(r.Conflicts), r.From.Name, r.To.Name, r.Unresolved)
+	for _, c := range r.Conflicts {
+		state := "not decided"
+		if c.Resolved != "" {
+			state = "decided: " + c.Resolved
+		}
+		t.sayf("  %s (%s)\n", c.Path, state)
+		for _, side := range []string{c.Original, c.New} {
+			if side != "" {
+				t.sayf("    %s\n", side)
+			}
+		}
+	}
+	if r.Unresolved > 0 {
+		t.sayf("Decide each with %s resolve PATH --mine|--theirs|--file F, or write PATH.final;\nthen go on with %s --continue.\n", t.name(), t.name())
+		return
+	}
+	t.sayf("All are decided: go on with %s --continue.\n", t.name())
+}
+
+func (t *tool) tellPending(p *update.PendingInfo) {
+	if p == nil {
+		return
+	}
+	t.sayf("Pending: %s to level %s is prepared", p.Operation, p.To.Name)
+	if n := len(p.Unresolved); n > 0 {
+		t.sayf("; %d conflicts wait (see %s conflicts).\n", n, t.name())
+		return
+	}
+	t.sayf("; commit it with %s apply.\n", t.name())
+}
+
+func (t *tool) tellMessages(messages []api.Message) {
+	for _, m := range messages {
+		t.sayf("Note: %s\n", m.Text)
+	}
+}
+
+func (t *tool) tellFreshness(f *update.Freshness) {
+	if f == nil {
+		return
+	}
+	text := fmt.Sprintf("Metadata: %s, good until %s.", f.Mode, f.Expires.Format("2006-01-02 15:04"))
+	if f.Expired {
+		text = t.red(fmt.Sprintf("Metadata: expired on %s; no new level is accepted until they are renewed.", f.Expires.Format("2006-01-02 15:04")))
+	}
+	if f.Expired || t.options.verbose {
+		t.sayf("%s\n", text)
+	}
+}
+
+func counts(security, regular int) string {
+	switch {
+	case security == 0:
+		return plural(regular, "regular update")
+	case regular == 0:
+		return plural(security, "security update")
+	}
+	return fmt.Sprintf("%d security, %d regular", security, regular)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// size is a number of bytes as people read it.
+func size(n int64) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d bytes", n)
+	case n < 1_000_000:
+		return fmt.Sprintf("%.1f KB", float64(n)/1e3)
+	case n < 1_000_000_000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+}
+
+func pad(text string, width int) string { return fmt.Sprintf("%-*s", width, text) }
+
+func orText(text, otherwise string) string {
+	if text == "" {
+		return otherwise
+	}
+	return text
+}
+
+func (t *tool) red(text string) string   { return t.coloured("31", text) }
+func (t *tool) green(text string) string { return t.coloured("32", text) }
+
+// coloured marks text on a terminal, unless NO_COLOR is set.
+func (t *tool) coloured(code, text string) string {
+	f, ok := t.stdout.(*os.File)
+	if !ok || t.getenv("NO_COLOR") != "" || !term.IsTerminal(int(f.Fd())) {
+		return text
+	}
+	return "\x1b[" + code + "m" + text + "\x1b[0m"
+}

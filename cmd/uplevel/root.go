@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"uplevel/internal/update"
+)
+
+// rootCommand is the whole command line. Without a subcommand it updates, as U2 does.
+func (t *tool) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use: t.name(), Short: "Bring this product to an update level, and back",
+		Long: "Bring this product to an update level, and back.\n\n" +
+			"Without a command: update to --level (default: the latest). Every option can be given in the\n" +
+			"environment as UPLEVEL_NAME; nothing ever prompts without a terminal.",
+		Args: usageOf(cobra.NoArgs), SilenceErrors: true, SilenceUsage: true,
+		Version: toolVersion(),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return t.rootUpdate(cmd.Context()) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return t.options.fromEnvironment(cmd, t.getenv)
+		},
+	}
+	root.SetVersionTemplate(t.name() + " {{.Version}}\n")
+	t.options.flags(root.PersistentFlags())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("See "+cmd.CommandPath()+" --help.", "%w", err)
+	})
+	root.AddCommand(
+		t.command("update", "Update to --level (default: the latest)", cobra.NoArgs, func(ctx context.Context, _ []string) error { return t.rootUpdate(ctx) }),
+		t.checkCommand(), t.planCommand(), t.prepareCommand(), t.applyCommand(),
+		t.stateCommand(), t.verifyCommand(), t.historyCommand(),
+		t.revertCommand(), t.conflictsCommand(), t.resolveCommand(), t.recoverCommand(),
+		t.whoamiCommand(), t.versionCommand(), t.exitCodesTopic(),
+	)
+	return root
+}
+
+// rootUpdate is update, --continue and --revert.
+func (t *tool) rootUpdate(ctx context.Context) error {
+	switch {
+	case t.options.resume:
+		return t.resume(ctx)
+	case t.options.revert:
+		return t.revertTo(ctx, update.RevertOptions{}, 4)
+	}
+	if err := t.open(changes); err != nil {
+		return err
+	}
+	u, err := t.updater(changes, true)
+	if err != nil {
+		return err
+	}
+	t.rememberBackup()
+	if t.options.to != "" {
+		res, err := u.ToDirectory(ctx, t.options.to, t.options.update(t.getenv))
+		return t.showChange(res, err)
+	}
+	res, err := u.Update(ctx, t.options.update(t.getenv))
+	return t.showChange(res, err)
+}
+
+// rememberBackup takes the backup folder of last time from config.json.
+func (t *tool) rememberBackup() {
+	if t.options.backup == "" && !t.options.noBackup {
+		t.options.backup = t.home.ConfigText("backup-dir")
+	}
+}
+
+// resume commits the change whose conflicts were resolved, without network.
+func (t *tool) resume(ctx context.Context) error {
+	if err := t.open(changes); err != nil {
+		return err
+	}
+	u, err := t.updater(changes, false)
+	if err != nil {
+		return err
+	}
+	t.quietReport(u)
+	res, err := u.Continue(ctx, t.options.update(t.getenv))
+	return t.showChange(res, err)
+}
+
+// quietReport keeps commands that need neither network nor credentials from asking for
+// any: they report only with a token or password at hand.
+func (t *tool) quietReport(u *update.Updater) {
+	o := t.options
+	if o.tokenFile == "" && (o.username == "" || (o.password == "" && o.passwordFile == "" && o.passwordCommand == "" && !o.passwordStdin)) {
+		u.Service, u.Fetch = nil, nil
+	}
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"uplevel/internal/install"
+	"uplevel/internal/problem"
+)
+
+// tool is one run of the program: the outside world, the options, and what was opened.
+type tool struct {
+	args           []string
+	stdin          *os.File
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	now            func() time.Time
+
+	options options
+	home    *install.Home
+	vendor  vendor
+	log     *slog.Logger
+	logFile string // empty: this command keeps no log
+	cleanup []func() error
+	exit    int // of a command that ends without an error
+}
+
+// name is what the program calls itself: the name of its file.
+func (t *tool) name() string {
+	name := filepath.Base(t.args[0])
+	return strings.TrimSuffix(name, ".exe")
+}
+
+// run runs the command line and returns the exit code.
+func (t *tool) run(ctx context.Context) int {
+	t.log = slog.New(slog.DiscardHandler)
+	root := t.rootCommand()
+	root.SetArgs(t.args[1:])
+	root.SetOut(t.stdout)
+	root.SetErr(t.stderr)
+	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil && problem.KindOf(err) != problem.Broken {
+		err = interrupted(err)
+	}
+	if err != nil {
+		t.exit = t.fail(err)
+	}
+	for i := len(t.cleanup) - 1; i >= 0; i-- {
+		if err := t.cleanup[i](); err != nil {
+			t.log.Warn("closing", "error", err)
+		}
+	}
+	return t.exit
+}
+
+func interrupted(err error) error {
+	if problem.KindOf(err) == problem.Interrupted {
+		return err
+	}
+	return problem.New(problem.Interrupted, "Run the command again; what was downloaded is kept.", "Interrupted: %w", err)
+}
+
+// later has something closed when the program ends.
+func (t *tool) later(do func() error) { t.cleanup = append(t.cleanup, do) }
+
+// silent is an error that was printed already, as part of a JSON answer.
+type silent struct{ error }
+
+func (s silent) Unwrap() error { return s.error }
+
+// fail prints a failure in the program's one voice and returns its exit code: what
+// happened, what stands, what to do, where more is told.
+func (t *tool) fail(err error) int {
+	kind := problem.KindOf(err)
+	t.log.Error("failed", "kind", kind.String(), "error", err)
+	if _, printed := errors.AsType[silent](err); printed {
+		return kind.ExitCode()
+	}
+	p, ok := errors.AsType[*problem.Error](err)
+	if !ok {
+		p = problem.New(problem.Failed, "Run it again with --verbose, or ask support.", "%w", err)
+	}
+	if t.options.output == outputJSON {
+		t.printJSON(nil, err)
+		return kind.ExitCode()
+	}
+	t.tellf("%s: %s\n", t.name(), oneLine(p.Text))
+	t.tellf("%s\n", t.standing(p))
+	if p.Next != "" {
+		t.tellf("Next: %s\n", t.withName(p.Next))
+	}
+	t.tellf("%s\n", t.moreAt())
+	return kind.ExitCode()
+}
+
+// oneLine keeps an error's text on one line, as scripts expect it.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}
+
+// standing says what stands now.
+func (t *tool) standing(p *problem.Error) string {
+	switch {
+	case p.Stands != "":
+		return p.Stands
+	case p.Kind == problem.Usage:
+		return "Nothing was done."
+	case t.home != nil:
+		s := t.home.State()
+		return "Nothing was changed: the product is as it was, at level " + s.Line().LevelName(s.Level) + "."
+	}
+	return "Nothing was changed."
+}
+
+func (t *tool) moreAt() string {
+	log, support := "Log: none is kept by this command", "support: your vendor"
+	if t.logFile != "" {
+		log = "Log: " + t.logFile
+	}
+	if t.vendor.Support != "" {
+		support = "support: " + t.vendor.Support
+	}
+	return log + "; " + support
+}
+
+// withName puts the program's name before the commands that a next step names.
+func (t *tool) withName(next string) string {
+	return strings.ReplaceAll(next, "uplevel ", t.name()+" ")
+}
+
+// usage is an error of wrong usage.
+func usage(next, format string, args ...any) error {
+	return problem.New(problem.Usage, next, format, args...)
+}
+
+// command makes a subcommand whose body gets the command's context.
+func (t *tool) command(use, short string, args cobra.PositionalArgs, body func(ctx context.Context, args []string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: usageOf(args),
+		RunE: func(cmd *cobra.Command, args []string) error { return body(cmd.Context(), args) },
+	}
+}
+
+// usageOf turns a refusal of arguments into wrong usage.
+func usageOf(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usage("See "+cmd.CommandPath()+" --help.", "%w", err)
+		}
+		return nil
+	}
+}

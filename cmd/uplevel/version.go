@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"text/template"
+
+	"github.com/spf13/cobra"
+)
+
+// version and released are set when a release is built: -ldflags "-X main.version=1.0.0".
+//
+//nolint:gochecknoglobals // the linker writes nothing else
+var (
+	version  = "0.1.0-dev"
+	released = ""
+)
+
+func toolVersion() string { return version }
+
+// versionInfo is what --template of version prints from, as U2 names it.
+type versionInfo struct {
+	UpdateVersion string `json:"version"`
+	ReleaseDate   string `json:"released"`
+	OS            string `json:"os"`
+	Architecture  string `json:"architecture"`
+	GoVersion     string `json:"go"`
+}
+
+func (t *tool) versionInfo() versionInfo {
+	v := versionInfo{UpdateVersion: version, ReleaseDate: released, OS: runtime.GOOS, Architecture: runtime.GOARCH, GoVersion: runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok && v.ReleaseDate == "" {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.time" {
+				v.ReleaseDate = s.Value
+			}
+		}
+	}
+	return v
+}
+
+func (t *tool) versionCommand() *cobra.Command {
+	return t.command("version", "Print the tool's version", cobra.NoArgs, func(context.Context, []string) error {
+		v := t.versionInfo()
+		switch {
+		case t.options.template != "":
+			return t.printTemplate(v)
+		case t.options.output == outputJSON:
+			return t.printJSON(v, nil)
+		}
+		t.sayf("%s %s (%s/%s, %s)\n", t.name(), v.UpdateVersion, v.OS, v.Architecture, v.GoVersion)
+		return nil
+	})
+}
+
+// printTemplate prints data through the operator's own template.
+func (t *tool) printTemplate(data any) error {
+	tpl, err := template.New("template").Parse(t.options.template)
+	if err == nil {
+		err = tpl.Execute(t.stdout, data)
+	}
+	if err != nil {
+		return usage("Correct --template.", "--template: %w", err)
+	}
+	t.sayf("\n")
+	return nil
+}

@@ -1,0 +1,189 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"uplevel/internal/problem"
+)
+
+// HTTPOptions are what [NewHTTP] builds a client from.
+type HTTPOptions struct {
+	CACert []byte              // PEM; trusted instead of the system's authorities; nil: the system's
+	Getenv func(string) string // proxy settings come from here; nil: no proxy
+}
+
+// Bounds of one exchange; a body may take longer as long as it moves.
+const (
+	dialTimeout   = 15 * time.Second
+	headerTimeout = 60 * time.Second
+	maxRedirects  = 5
+)
+
+// NewHTTP returns an HTTP client with the proxy rules of docs/design/api.md, which
+// follows redirects only to the same host and never away from https.
+func NewHTTP(o HTTPOptions) (*http.Client, error) {
+	t := &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   dialTimeout,
+		ResponseHeaderTimeout: headerTimeout,
+		MaxIdleConnsPerHost:   8,
+		IdleConnTimeout:       60 * time.Second,
+		ForceAttemptHTTP2:     true,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	if o.CACert != nil {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(o.CACert) {
+			return nil, problem.New(problem.Usage, "Give a PEM file with --ca-cert.", "The file with certificate authorities holds none")
+		}
+		t.TLSClientConfig.RootCAs = pool
+	}
+	if o.Getenv != nil {
+		t.Proxy = proxies{o.Getenv}.forRequest
+	}
+	return &http.Client{Transport: t, CheckRedirect: checkRedirect}, nil
+}
+
+func checkRedirect(r *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if len(via) > maxRedirects || r.URL.Host != first.Host || (first.Scheme == "https" && r.URL.Scheme != "https") {
+		return fmt.Errorf("redirected to %s, which is not followed", (&url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host}).String())
+	}
+	return nil
+}
+
+// proxies reads the proxy variables at each request.
+type proxies struct{ getenv func(string) string }
+
+func (p proxies) either(name string) string {
+	if v := p.getenv(name); v != "" {
+		return v
+	}
+	return p.getenv(strings.ToUpper(name))
+}
+
+// forRequest returns the proxy for a request: https_proxy for https addresses or, as
+// U2's documentation has it, http_proxy when that alone is set.
+func (p proxies) forRequest(r *http.Request) (*url.URL, error) {
+	text := p.either("http_proxy")
+	if s := p.either("https_proxy"); r.URL.Scheme == "https" && s != "" {
+		text = s
+	}
+	if text == "" || p.without(r.URL.Hostname(), r.URL.Port()) {
+		return nil, nil //nolint:nilnil // the transport's own convention: no proxy
+	}
+	return parseProxy(text)
+}
+
+// without reports whether no_proxy names the host: exactly, as a domain above it, by
+// address range, or with a port. This machine is never asked for through a proxy.
+func (p proxies) without(host, port string) bool {
+	ip := net.ParseIP(host)
+	if host == "localhost" || (ip != nil && ip.IsLoopback()) {
+		return true
+	}
+	for item := range strings.SplitSeq(p.either("no_proxy"), ",") {
+		item = strings.ToLower(strings.TrimSpace(item))
+		if h, itemPort, err := net.SplitHostPort(item); err == nil {
+			if itemPort != port {
+				continue
+			}
+			item = h
+		}
+		_, network, err := net.ParseCIDR(item)
+		switch {
+		case item == "":
+		case item == "*", item == strings.ToLower(host):
+			return true
+		case err == nil && ip != nil && network.Contains(ip):
+			return true
+		case strings.HasSuffix(strings.ToLower(host), "."+strings.TrimLeft(item, "*.")):
+			return true
+		}
+	}
+	return false
+}
+
+// parseProxy reads a proxy's address. User and password go up to the last @ and may be
+// percent-encoded or not; they never appear in an error.
+func parseProxy(text string) (*url.URL, error) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		scheme, rest = "http", text
+	}
+	rest, _, _ = strings.Cut(rest, "/")
+	u := &url.URL{Scheme: strings.ToLower(scheme), Host: rest}
+	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
+		u.Host = rest[i+1:]
+		name, password, has := strings.Cut(rest[:i], ":")
+		u.User = url.User(decoded(name))
+		if has {
+			u.User = url.UserPassword(decoded(name), decoded(password))
+		}
+	}
+	if u.Host == "" || (u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5") {
+		return nil, errors.New("the proxy's address cannot be used: want http://HOST:PORT")
+	}
+	return u, nil
+}
+
+func decoded(text string) string {
+	if plain, err := url.PathUnescape(text); err == nil {
+		return plain
+	}
+	return text
+}
+
+// reach tells why a service cannot be reached, in words an operator can act on.
+func reach(base string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return problem.New(problem.Interrupted, "Run the command again.", "Interrupted while asking %s: %w", base, err)
+	}
+	next := "Check the network and the proxy settings, then run the command again."
+	why := "it does not answer"
+	var dns *net.DNSError
+	var unknown x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var timeout net.Error
+	switch {
+	case errors.As(err, &dns):
+		why = "its name is not known (DNS)"
+	case errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid):
+		why = "its TLS certificate is not trusted"
+		next = "Give the authority that signed it with --ca-cert, or check that nobody stands between."
+	case strings.Contains(err.Error(), "connection refused"):
+		why = "the connection is refused; it may be down"
+	case strings.Contains(err.Error(), "not followed"):
+		why = "it redirects elsewhere"
+	case strings.Contains(err.Error(), "Proxy Authentication Required"):
+		why = "the proxy wants a user and password"
+		next = "Put them into the proxy's address: http://USER:PASSWORD@HOST:PORT."
+	case errors.As(err, &timeout) && timeout.Timeout():
+		why = "it does not answer in time"
+	}
+	return problem.New(problem.Unreachable, next, "The service %s cannot be reached: %s: %w", base, why, shortened{err})
+}
+
+// shortened is an error without the address that *url.Error puts before it: that may
+// hold a signature.
+type shortened struct{ err error }
+
+func (s shortened) Error() string {
+	var u *url.Error
+	if errors.As(s.err, &u) {
+		return u.Err.Error()
+	}
+	return s.err.Error()
+}
+
+func (s shortened) Unwrap() error { return s.err }
