@@ -32,6 +32,7 @@ func run() int {
 	defer stop()
 	p := &program{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, getenv: os.Getenv, account: account(),
+		openObjects: openObjects, newHandler: newHandler,
 	}
 	return p.execute(ctx, os.Args[1:])
 }

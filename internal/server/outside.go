@@ -1,0 +1,194 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"uplevel/internal/api"
+	"uplevel/internal/entitlement/access"
+	"uplevel/internal/problem"
+	"uplevel/internal/release"
+)
+
+// requestKey carries the request's id through its context, for logs and answers.
+type requestKey struct{}
+
+// outside gives every request an id, bounds its time to be read, logs it, and turns a
+// panic into an answer.
+func (s *Service) outside(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := s.Now()
+		id := newRequestID()
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
+		w.Header().Set("X-Request-Id", id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		seen := &watched{ResponseWriter: w, status: http.StatusOK}
+		defer func() {
+			if p := recover(); p != nil {
+				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+					panic(p)
+				}
+				s.Log.ErrorContext(r.Context(), "panic", slog.String("request_id", id), slog.Any("panic", p))
+				s.refuse(seen, r, errors.New("internal error"))
+			}
+			// The query is left out: it holds signatures.
+			s.Log.InfoContext(r.Context(), "request", slog.String("request_id", id), slog.String("method", r.Method),
+				slog.String("path", r.URL.Path), slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes),
+				slog.Duration("took", s.Now().Sub(began)), slog.String("address", addressOf(r)))
+		}()
+		next.ServeHTTP(seen, r)
+	})
+}
+
+func newRequestID() string {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// addressOf returns the network address of the client, without port.
+func addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// watched remembers what was answered.
+type watched struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *watched) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController and sendfile reach the connection.
+func (w *watched) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// tagged gives answers to GET an ETag over their body and answers 304 where the client
+// has it already. Bodies are small here: lists and documents.
+func tagged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			next.ServeHTTP(w, r)
+			return
+		}
+		b := &buffered{header: w.Header(), status: http.StatusOK}
+		next.ServeHTTP(b, r)
+		if b.status == http.StatusOK {
+			sum := sha256.Sum256(b.body.Bytes())
+			tag := `"` + hex.EncodeToString(sum[:16]) + `"`
+			w.Header().Set("ETag", tag)
+			w.Header().Set("Cache-Control", "private, no-cache")
+			if r.Header.Get("If-None-Match") == tag {
+				w.WriteHeader(http.StatusNotModified)
+				return
+			}
+		}
+		w.WriteHeader(b.status)
+		_, _ = w.Write(b.body.Bytes())
+	})
+}
+
+type buffered struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (b *buffered) Header() http.Header         { return b.header }
+func (b *buffered) WriteHeader(status int)      { b.status = status }
+func (b *buffered) Write(p []byte) (int, error) { return b.body.Write(p) }
+
+// answer is a problem as it goes out: RFC 9457. It is huma's error type, too.
+type answer struct {
+	api.Problem
+	retryAfter int // seconds; 0: not said
+}
+
+func (a *answer) Error() string             { return a.Title }
+func (a *answer) GetStatus() int            { return a.Status }
+func (a *answer) ContentType(string) string { return "application/problem+json" }
+
+// answerTo is the one place that turns errors into answers. What has no kind is told as
+// "internal error" and logged.
+func (s *Service) answerTo(ctx context.Context, err error) *answer {
+	id, _ := ctx.Value(requestKey{}).(string)
+	a := &answer{Problem: api.Problem{RequestID: id}}
+	var slowed *access.SlowedError
+	if errors.As(err, &slowed) {
+		a.retryAfter = int(slowed.Wait.Seconds()) + 1
+	}
+	p, known := errors.AsType[*problem.Error](err)
+	switch {
+	case known:
+		a.Title, a.Kind, a.Next, a.Status = p.Text, p.Kind.String(), p.Next, p.Kind.HTTPStatus()
+		if a.retryAfter > 0 {
+			a.Status = http.StatusTooManyRequests
+		}
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, release.ErrLevel):
+		a.Title, a.Kind, a.Status = "There is no such thing here", problem.Failed.String(), http.StatusNotFound
+	case errors.Is(err, context.Canceled):
+		a.Title, a.Status = "The request was given up", http.StatusServiceUnavailable
+	default:
+		s.Log.ErrorContext(ctx, "internal error", slog.String("request_id", id), slog.String("error", err.Error()))
+		a.Title, a.Status = "Internal error", http.StatusInternalServerError
+		a.Detail = "The service's log tells more under this request id."
+	}
+	return a
+}
+
+// refuse writes an error as problem details.
+func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	a := s.answerTo(r.Context(), err)
+	if a.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(a.retryAfter))
+	}
+	writeProblem(w, a.Problem)
+}
+
+func writeProblem(w http.ResponseWriter, p api.Problem) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p)
+}
+
+func notFound(w http.ResponseWriter, r *http.Request) {
+	writeProblem(w, api.Problem{Title: "There is no such thing here", Status: http.StatusNotFound, Detail: r.URL.Path})
+}
+
+func unavailable(err error) error {
+	return problem.New(problem.Unreachable, "Try again in a minute.", "The service is not ready: %w", err)
+}
+
+// bearer returns the token that came with a request.
+func bearer(header string) (string, error) {
+	scheme, token, ok := strings.Cut(header, " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", problem.New(problem.Credentials, "Send a token: Authorization: Bearer TOKEN.", "Invalid credentials")
+	}
+	return strings.TrimSpace(token), nil
+}
