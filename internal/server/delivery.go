@@ -36,7 +36,7 @@ const keyID = "1"
 // deliveries signs URLs of objects of a level, once the caller may have the level and
 // every object belongs to it.
 func (s *Service) deliveries(ctx context.Context, in *asked[api.DeliveryRequest]) (*body[api.DeliveryAnswer], error) {
-	p, err := s.may(ctx, in.caller, entitlement.MayDownload)
+	p, err := s.may(ctx, in.Caller, entitlement.MayDownload)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +182,7 @@ func (s *Service) putObject(w http.ResponseWriter, r *http.Request) {
 		notFound(w, r)
 		return
 	}
-	c := caller{Authorization: r.Header.Get("Authorization"), address: addressOf(r)}
+	c := Caller{Authorization: r.Header.Get("Authorization"), address: addressOf(r)}
 	if _, err := s.may(r.Context(), c, entitlement.MayPublish); err != nil {
 		var a *answer
 		if errors.As(err, &a) {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -16,15 +17,15 @@ import (
 	"uplevel/internal/trust/online"
 )
 
-// caller is what every operation that needs a token takes in.
-type caller struct {
+// Caller is what every operation that needs a token takes in.
+type Caller struct {
 	Authorization string `header:"Authorization" doc:"Bearer TOKEN"`
 
 	address string
 }
 
 // Resolve keeps the client's address for the audit log.
-func (c *caller) Resolve(ctx huma.Context) []error {
+func (c *Caller) Resolve(ctx huma.Context) []error {
 	c.address = ctx.RemoteAddr()
 	if host, _, ok := cutPort(c.address); ok {
 		c.address = host
@@ -35,12 +36,12 @@ func (c *caller) Resolve(ctx huma.Context) []error {
 type body[T any] struct{ Body T }
 
 type asked[T any] struct {
-	caller
+	Caller
 	Body T
 }
 
 type lineInPath struct {
-	caller
+	Caller
 	Product string `path:"product" maxLength:"64"`
 	Version string `path:"version" maxLength:"40"`
 	Channel string `path:"channel" maxLength:"64"`
@@ -83,7 +84,7 @@ func get[I, O any](a huma.API, path, summary string, do func(context.Context, *I
 func operation(method, path, summary string, limit int64) huma.Operation {
 	o := huma.Operation{
 		Method: method, Path: api.Prefix + "/" + path, Summary: summary,
-		OperationID: huma.GenerateOperationID(method, path, nil), MaxBodyBytes: limit,
+		OperationID: operationID(method, path), MaxBodyBytes: limit,
 		Errors: []int{400, 401, 403, 404, 409, 422, 500, 503},
 	}
 	if path != "tokens" && path != "vendor" {
@@ -92,8 +93,14 @@ func operation(method, path, summary string, limit int64) huma.Operation {
 	return o
 }
 
+// operationID is how generated clients name an operation: post-publishing-missing.
+func operationID(method, path string) string {
+	plain := strings.NewReplacer("/", "-", "{", "", "}", "").Replace(path)
+	return strings.ToLower(method) + "-" + plain
+}
+
 // may returns who calls, when they have the right.
-func (s *Service) may(ctx context.Context, c caller, right entitlement.Right) (entitlement.Principal, error) {
+func (s *Service) may(ctx context.Context, c Caller, right entitlement.Right) (entitlement.Principal, error) {
 	token, err := bearer(c.Authorization)
 	if err != nil {
 		return entitlement.Principal{}, s.answerTo(ctx, err)
@@ -109,7 +116,7 @@ func (s *Service) may(ctx context.Context, c caller, right entitlement.Right) (e
 }
 
 type tokenRequest struct {
-	caller
+	Caller
 	Body api.TokenRequest
 }
 
@@ -130,7 +137,7 @@ func lineOf(product, version, channel string) (release.Line, error) {
 }
 
 func (s *Service) check(ctx context.Context, in *asked[api.CheckRequest]) (*body[api.CheckAnswer], error) {
-	p, err := s.may(ctx, in.caller, entitlement.MayCheck)
+	p, err := s.may(ctx, in.Caller, entitlement.MayCheck)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +177,7 @@ func (s *Service) check(ctx context.Context, in *asked[api.CheckRequest]) (*body
 }
 
 func (s *Service) report(ctx context.Context, in *asked[api.Report]) (*struct{}, error) {
-	p, err := s.may(ctx, in.caller, entitlement.MayReport)
+	p, err := s.may(ctx, in.Caller, entitlement.MayReport)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +191,7 @@ func (s *Service) report(ctx context.Context, in *asked[api.Report]) (*struct{},
 	return &struct{}{}, nil
 }
 
-func (s *Service) eula(ctx context.Context, in *caller) (*body[api.EULA], error) {
+func (s *Service) eula(ctx context.Context, in *Caller) (*body[api.EULA], error) {
 	p, err := s.may(ctx, *in, entitlement.MayCheck)
 	if err != nil {
 		return nil, err
@@ -197,7 +204,7 @@ func (s *Service) eula(ctx context.Context, in *caller) (*body[api.EULA], error)
 }
 
 func (s *Service) acceptEULA(ctx context.Context, in *asked[api.EULAAcceptance]) (*struct{}, error) {
-	p, err := s.may(ctx, in.caller, entitlement.MayAccept)
+	p, err := s.may(ctx, in.Caller, entitlement.MayAccept)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +224,7 @@ func (s *Service) vendor(ctx context.Context, _ *struct{}) (*body[api.Vendor], e
 
 // levels lists what the caller may see; the vendor's publishers see every state.
 func (s *Service) levels(ctx context.Context, in *lineInPath) (*body[[]api.Level], error) {
-	p, err := s.may(ctx, in.caller, entitlement.MayCheck)
+	p, err := s.may(ctx, in.Caller, entitlement.MayCheck)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +250,7 @@ func (s *Service) levels(ctx context.Context, in *lineInPath) (*body[[]api.Level
 }
 
 func (s *Service) missing(ctx context.Context, in *asked[api.MissingRequest]) (*body[api.MissingAnswer], error) {
-	if _, err := s.may(ctx, in.caller, entitlement.MayPublish); err != nil {
+	if _, err := s.may(ctx, in.Caller, entitlement.MayPublish); err != nil {
 		return nil, err
 	}
 	lacking, err := s.Content.Missing(ctx, in.Body.Objects)
@@ -257,7 +264,7 @@ func (s *Service) missing(ctx context.Context, in *asked[api.MissingRequest]) (*
 }
 
 func (s *Service) submit(ctx context.Context, in *asked[api.MetadataSubmission]) (*body[api.MetadataAnswer], error) {
-	if _, err := s.may(ctx, in.caller, entitlement.MayPublish); err != nil {
+	if _, err := s.may(ctx, in.Caller, entitlement.MayPublish); err != nil {
 		return nil, err
 	}
 	docs := make([]online.Document, 0, len(in.Body.Metadata))
@@ -276,7 +283,7 @@ func (s *Service) submit(ctx context.Context, in *asked[api.MetadataSubmission])
 	return &body[api.MetadataAnswer]{api.MetadataAnswer{Snapshot: result.Snapshot, Timestamp: result.Timestamp}}, nil
 }
 
-func (s *Service) onlineKeys(ctx context.Context, in *caller) (*body[api.OnlineKeys], error) {
+func (s *Service) onlineKeys(ctx context.Context, in *Caller) (*body[api.OnlineKeys], error) {
 	if _, err := s.may(ctx, *in, entitlement.MayPublish); err != nil {
 		return nil, err
 	}
