@@ -234,7 +234,7 @@ func TestRights(t *testing.T) {
 		Operator: "1111-", OrganisationAdmin: "1111-", SecurityOfficer: "-1---",
 		SubscriptionManager: "-1---", Support: "-11--", ReleaseEngineer: "111-1", Administrator: "111-1",
 	}
-	scopes := map[string]string{"": "11111", "update": "1111-", "report": "1----", "publish": "-1--1"}
+	scopes := map[string]string{"": "11111", "update": "1111-", "report": "1----", "publish": "-11-1"}
 	for role, roleMay := range want {
 		for scope, scopeMay := range scopes {
 			p := customer()

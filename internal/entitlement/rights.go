@@ -58,7 +58,8 @@ func scopeRights(scope string) []Right {
 	case "report":
 		return []Right{MayReport}
 	case "publish":
-		return []Right{MayPublish, MayCheck}
+		// A publisher compares a build with the level before, and makes packs.
+		return []Right{MayPublish, MayCheck, MayDownload}
 	}
 	return nil
 }
