@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 
 	"github.com/spf13/cobra"
 
@@ -189,6 +187,3 @@ func (t *tool) local(m mode) (*update.Updater, error) {
 	u.Service, u.Fetch = nil, nil
 	return u, nil
 }
-
-// missing reports whether an error says that something is not there.
-func missing(err error) bool { return errors.Is(err, fs.ErrNotExist) }

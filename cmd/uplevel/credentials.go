@@ -105,7 +105,7 @@ func (t *tool) passwordFromCommand(ctx context.Context, line string) (string, er
 	if len(words) == 0 {
 		return "", usage("Name a program with --password-command.", "--password-command is empty")
 	}
-	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...) //nolint:gosec // the operator's own program
 	cmd.Stderr = t.stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -128,7 +128,7 @@ func (t *tool) onTerminal() bool { return t.stdin != nil && term.IsTerminal(int(
 // ask prompts on the terminal itself, so that it is seen when output and errors go
 // elsewhere, and reads a line; a secret is not echoed.
 func (t *tool) ask(ctx context.Context, prompt string, secret bool) (string, error) {
-	to := io.Writer(t.stderr)
+	to := t.stderr
 	if tty, err := os.OpenFile(terminalName(), os.O_WRONLY, 0); err == nil {
 		defer tty.Close()
 		to = tty

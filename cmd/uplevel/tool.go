@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,8 +54,8 @@ func (t *tool) run(ctx context.Context) int {
 	if err != nil {
 		t.exit = t.fail(err)
 	}
-	for i := len(t.cleanup) - 1; i >= 0; i-- {
-		if err := t.cleanup[i](); err != nil {
+	for _, v := range slices.Backward(t.cleanup) {
+		if err := v(); err != nil {
 			t.log.Warn("closing", "error", err)
 		}
 	}
@@ -89,7 +90,9 @@ func (t *tool) fail(err error) int {
 		p = problem.New(problem.Failed, "Run it again with --verbose, or ask support.", "%w", err)
 	}
 	if t.options.output == outputJSON {
-		t.printJSON(nil, err)
+		if err := t.printJSON(nil, err); err != nil {
+			t.tellf("%s: %v\n", t.name(), err)
+		}
 		return kind.ExitCode()
 	}
 	t.tellf("%s: %s\n", t.name(), oneLine(p.Text))

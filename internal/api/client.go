@@ -280,7 +280,7 @@ func (c *Client) repeat(ctx context.Context, build func() (*http.Request, error)
 		case err == nil && (last || !passingStatus(answer.StatusCode)):
 			return answer, nil
 		}
-		wait := time.Duration(try*try)*200*time.Millisecond + time.Duration(rand.IntN(200))*time.Millisecond
+		wait := time.Duration(try*try)*200*time.Millisecond + time.Duration(rand.IntN(200))*time.Millisecond //nolint:gosec // jitter
 		if answer != nil {
 			wait = max(wait, retryAfter(answer.Header.Get("Retry-After")))
 			_ = answer.Body.Close()

@@ -179,8 +179,7 @@ func reach(base string, err error) error {
 type shortened struct{ err error }
 
 func (s shortened) Error() string {
-	var u *url.Error
-	if errors.As(s.err, &u) {
+	if u, ok := errors.AsType[*url.Error](s.err); ok {
 		return u.Err.Error()
 	}
 	return s.err.Error()

@@ -24,11 +24,11 @@ func (f *Fetcher) one(ctx context.Context, j job, ref release.Ref, d api.Deliver
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return cacheTrouble(err)
 	}
-	partial, release, err := f.partial(file)
+	partial, letGo, err := f.partial(file)
 	if err != nil {
 		return err
 	}
-	defer release()
+	defer letGo()
 	if f.Progress != nil {
 		f.Progress.Item(ref.Sum.String())
 	}
@@ -65,7 +65,7 @@ func (f *Fetcher) renew(ctx context.Context, j job, ref release.Ref) (api.Delive
 
 // partial returns the name to download to. One tool at a time goes on with the shared
 // partial file; another that wants the same object meanwhile downloads on its own.
-func (f *Fetcher) partial(file string) (name string, release func(), err error) {
+func (f *Fetcher) partial(file string) (name string, letGo func(), err error) {
 	lock, err := durable.TryLock(file+".lock", "a download")
 	if err == nil {
 		return file + ".partial", func() { _ = lock.Release() }, nil

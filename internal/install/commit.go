@@ -183,28 +183,28 @@ func (c *committer) operations(outcomes []plan.Outcome) error {
 			return err
 		}
 		c.files = append(c.files, fileChange(o))
-		was := func(k manifest.Kind) bool { return o.Disk != nil && o.Disk.Kind == k }
-		becomes := func(k manifest.Kind) bool { return o.Result != nil && o.Result.Kind == k }
+		wasDir := o.Disk != nil && o.Disk.Kind == manifest.Dir
+		becomesDir := o.Result != nil && o.Result.Kind == manifest.Dir
 		switch {
 		case o.Action == plan.Mode:
 			bits = append(bits, operation{Kind: chmod, Path: o.Path, Mode: o.Result.Mode, OldMode: o.Disk.Mode})
-		case o.Action == plan.Remove && was(manifest.Dir) && turned != "" && strings.HasPrefix(o.Path, turned+"/"):
+		case o.Action == plan.Remove && wasDir && turned != "" && strings.HasPrefix(o.Path, turned+"/"):
 			folders = append(folders, operation{Kind: rmdir, Path: o.Path, OldMode: o.Disk.Mode})
-		case o.Action == plan.Remove && was(manifest.Dir):
+		case o.Action == plan.Remove && wasDir:
 			emptied = append(emptied, operation{Kind: rmdir, Path: o.Path, OldMode: o.Disk.Mode})
 		case o.Action == plan.Remove:
 			gone = append(gone, operation{Kind: remove, Path: o.Path, Was: st.Was})
-		case was(manifest.Dir) && !becomes(manifest.Dir):
+		case wasDir && !becomesDir:
 			turned = o.Path
 			folders = append(folders, operation{Kind: rmdir, Path: o.Path, OldMode: o.Disk.Mode})
 			come = append(come, operation{Kind: place, Path: o.Path, New: st.New})
-		case becomes(manifest.Dir) && o.Disk != nil && !was(manifest.Dir):
+		case becomesDir && o.Disk != nil && !wasDir:
 			gone = append(gone, operation{Kind: remove, Path: o.Path, Was: st.Was})
 			come = append(come, operation{Kind: place, Path: o.Path, New: st.New, Tree: true})
 		case st.Tree != "" && st.Tree != o.Path:
 			// It comes in with the new folder it lies in.
 		default:
-			come = append(come, operation{Kind: place, Path: o.Path, New: st.New, Was: st.Was, Tree: becomes(manifest.Dir)})
+			come = append(come, operation{Kind: place, Path: o.Path, New: st.New, Was: st.Was, Tree: becomesDir})
 		}
 	}
 	slices.Reverse(folders) // the deepest first

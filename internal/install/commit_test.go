@@ -181,8 +181,10 @@ func openHome(t testing.TB, dir string, fault func() error) *Home {
 
 func extraFor(t testing.TB, to tree) Extra {
 	t.Helper()
-	return Extra{Manifest: to.manifest(t).Bytes(), Record: []byte("record"), Notes: []byte("notes"), Keep: 3,
-		Documents: map[string][]byte{"changelog-0000-0001.md": []byte("# Changelog\n")}}
+	return Extra{
+		Manifest: to.manifest(t).Bytes(), Record: []byte("record"), Notes: []byte("notes"), Keep: 3,
+		Documents: map[string][]byte{"changelog-0000-0001.md": []byte("# Changelog\n")},
+	}
 }
 
 var (
@@ -363,8 +365,10 @@ func TestConflictIsCommittedOnlyWhenResolved(t *testing.T) {
 		}, "a=final"},
 	} {
 		h := newHome(t, tree{"conf/a": "a=mine"}, nil)
-		p, err := plan.Make(plan.Plan{Kind: plan.Update, Product: "shop", Version: "1.0", From: plan.Point{Channel: "full"}, To: plan.Point{Channel: "full", Level: 1},
-			Outcomes: []plan.Outcome{{Path: "conf/a", Action: plan.Conflict, Base: entryOf("conf/a", "a=0"), Disk: entryOf("conf/a", "a=mine"), Want: entryOf("conf/a", "a=1")}}})
+		p, err := plan.Make(plan.Plan{
+			Kind: plan.Update, Product: "shop", Version: "1.0", From: plan.Point{Channel: "full"}, To: plan.Point{Channel: "full", Level: 1},
+			Outcomes: []plan.Outcome{{Path: "conf/a", Action: plan.Conflict, Base: entryOf("conf/a", "a=0"), Disk: entryOf("conf/a", "a=mine"), Want: entryOf("conf/a", "a=1")}},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -398,8 +402,10 @@ func TestConflictIsCommittedOnlyWhenResolved(t *testing.T) {
 func TestDiscardKeepsFinal(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, tree{"a": "mine"}, nil)
-	p, err := plan.Make(plan.Plan{Kind: plan.Update, Product: "shop", Version: "1.0", From: plan.Point{Channel: "full"}, To: plan.Point{Channel: "full", Level: 1},
-		Outcomes: []plan.Outcome{{Path: "a", Action: plan.Conflict, Base: entryOf("a", "0"), Disk: entryOf("a", "mine"), Want: entryOf("a", "1")}}})
+	p, err := plan.Make(plan.Plan{
+		Kind: plan.Update, Product: "shop", Version: "1.0", From: plan.Point{Channel: "full"}, To: plan.Point{Channel: "full", Level: 1},
+		Outcomes: []plan.Outcome{{Path: "a", Action: plan.Conflict, Base: entryOf("a", "0"), Disk: entryOf("a", "mine"), Want: entryOf("a", "1")}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package install
 
 import (
 	"bufio"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,7 @@ func mountsBelow(home string) ([]string, error) {
 		return nil, err
 	}
 	defer f.Close()
-	real, err := filepath.EvalSymlinks(home)
+	resolved, err := filepath.EvalSymlinks(home)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +31,7 @@ func mountsBelow(home string) ([]string, error) {
 		if len(fields) < 5 {
 			continue
 		}
-		if rel, ok := strings.CutPrefix(unescape(fields[4]), real+"/"); ok {
+		if rel, ok := strings.CutPrefix(unescape(fields[4]), resolved+"/"); ok {
 			below = append(below, rel)
 		}
 	}
@@ -64,7 +65,7 @@ func freeBytes(dir string) (int64, error) {
 	if os.Geteuid() == 0 {
 		free = st.Bfree
 	}
-	return int64(free) * st.Bsize, nil
+	return int64(min(free, math.MaxInt64/uint64(st.Bsize))) * st.Bsize, nil
 }
 
 // writable reports whether this user may change entries of dir.

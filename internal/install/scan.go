@@ -140,7 +140,7 @@ func (s *scanner) hash(ctx context.Context, entries []*looked) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			buffer := buffers.Get().(*[]byte)
+			buffer := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
 			defer buffers.Put(buffer)
 			var err error
 			e.Sum, e.Size, err = s.home.sum(e.Path, *buffer)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"uplevel/internal/digest"
 	"uplevel/internal/object"
@@ -139,8 +140,8 @@ func (h *Home) unneeded(used []digest.Digest, history []Change, keep int) ([]str
 // lastUpdates returns the entries from the keep-th last update on.
 func lastUpdates(history []Change, keep int) []Change {
 	seen := 0
-	for i := len(history) - 1; i >= 0; i-- {
-		if history[i].Kind == "update" {
+	for i, h := range slices.Backward(history) {
+		if h.Kind == "update" {
 			seen++
 		}
 		if seen >= keep {

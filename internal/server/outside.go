@@ -137,8 +137,7 @@ func (a *answer) ContentType(string) string { return "application/problem+json" 
 func (s *Service) answerTo(ctx context.Context, err error) *answer {
 	id, _ := ctx.Value(requestKey{}).(string)
 	a := &answer{Problem: api.Problem{RequestID: id}}
-	var slowed *access.SlowedError
-	if errors.As(err, &slowed) {
+	if slowed, ok := errors.AsType[*access.SlowedError](err); ok {
 		a.retryAfter = int(slowed.Wait.Seconds()) + 1
 	}
 	p, known := errors.AsType[*problem.Error](err)
