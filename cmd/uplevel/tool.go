@@ -43,7 +43,7 @@ func (t *tool) name() string {
 // run runs the command line and returns the exit code.
 func (t *tool) run(ctx context.Context) int {
 	t.log = slog.New(slog.DiscardHandler)
-	root := t.rootCommand()
+	root := t.rootCommand() //nolint:contextcheck // cobra hands the context on
 	root.SetArgs(t.args[1:])
 	root.SetOut(t.stdout)
 	root.SetErr(t.stderr)

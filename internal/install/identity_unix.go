@@ -11,7 +11,7 @@ import (
 func identityOf(info fs.FileInfo) identity {
 	id := identity{Size: info.Size(), Modified: info.ModTime().UnixNano(), Mode: uint32(info.Mode())}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		id.Inode, id.Changed = uint64(st.Ino), changed(st)
+		id.Inode, id.Changed = st.Ino, changed(st)
 	}
 	return id
 }

@@ -34,7 +34,7 @@ func (s *Service) outside(next http.Handler) http.Handler {
 		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		seen := &watched{ResponseWriter: w, status: http.StatusOK}
-		defer func() {
+		defer func() { //nolint:contextcheck // the request carries it
 			if p := recover(); p != nil {
 				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 					panic(p)

@@ -1,0 +1,3 @@
+module uplevel
+
+go 1.26

@@ -1,0 +1,2 @@
+// Package plan stands above digest.
+package plan
