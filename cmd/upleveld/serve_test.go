@@ -132,7 +132,7 @@ func TestServeDev(t *testing.T) {
 		t.Fatal(err)
 	}
 	publisher, err := svc.door.Principal(t.Context(), strings.TrimSpace(string(token)))
-	if err != nil || publisher.May(time.Now(), entitlement.MayPublish) != nil || publisher.May(time.Now(), entitlement.MayDownload) == nil {
+	if err != nil || publisher.May(time.Now(), entitlement.MayPublish) != nil || publisher.May(time.Now(), entitlement.MayAccept) == nil {
 		t.Errorf("publisher %+v, %v", publisher, err)
 	}
 	secret, _, err := svc.door.Login(t.Context(), r.env["UPDATE_TOOL_USERNAME"], r.env["UPDATE_TOOL_PASSWORD"], "127.0.0.1")
