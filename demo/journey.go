@@ -12,7 +12,7 @@ type journey struct{ text strings.Builder }
 
 // add appends one command with its output, long outputs cut.
 func (j *journey) add(line, printed string, code int) {
-	const most = 24
+	const most = 16
 	fmt.Fprintf(&j.text, "$ %s\n", line)
 	lines := strings.Split(strings.TrimRight(printed, "\n"), "\n")
 	if len(lines) > most {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,9 +136,13 @@ func (t *tool) tellFiles(r *update.Result) {
 		t.listIf("There already as wanted", f.Adopted)
 	}
 	t.listIf("Merged", f.Merged)
-	t.listIf("Customised here and kept", f.Customised)
+	t.listIf("Customised here and kept", without(f.Customised, f.Conflicts))
 	t.listIf("Removed here and not brought back", f.Absent)
-	t.listIf("Conflicts (changed here and by the vendor)", f.Conflicts)
+	if r.Outcome == update.Done {
+		t.listIf("Conflicts, as decided", f.Conflicts)
+	} else {
+		t.listIf("Conflicts (changed here and by the vendor)", f.Conflicts)
+	}
 	t.listIf("Put aside, because they appeared meanwhile", f.Rescued)
 }
 
@@ -214,7 +219,7 @@ func (t *tool) tellConflicts(r update.ConflictsResult) {
 		t.sayf("No conflicts wait. %s-%s is at level %s.\n", r.Product, r.Version, r.From.Name)
 		return
 	}
-	t.sayf("%d conflicts on the way from level %s to %s, %d not decided yet:\n", len(r.Conflicts), r.From.Name, r.To.Name, r.Unresolved)
+	t.sayf("%s on the way from level %s to %s, %d not decided yet:\n", plural(len(r.Conflicts), "conflict"), r.From.Name, r.To.Name, r.Unresolved)
 	for _, c := range r.Conflicts {
 		state := "not decided"
 		if c.Resolved != "" {
@@ -240,7 +245,7 @@ func (t *tool) tellPending(p *update.PendingInfo) {
 	}
 	t.sayf("Pending: %s to level %s is prepared", p.Operation, p.To.Name)
 	if n := len(p.Unresolved); n > 0 {
-		t.sayf("; %d conflicts wait (see %s conflicts).\n", n, t.name())
+		t.sayf("; %s to decide (see %s conflicts).\n", plural(n, "conflict"), t.name())
 		return
 	}
 	t.sayf("; commit it with %s apply.\n", t.name())
@@ -263,6 +268,11 @@ func (t *tool) tellFreshness(f *update.Freshness) {
 	if f.Expired || t.options.verbose {
 		t.sayf("%s\n", text)
 	}
+}
+
+// without returns the paths of all that are not in others.
+func without(all, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(p string) bool { return slices.Contains(others, p) })
 }
 
 func counts(security, regular int) string {

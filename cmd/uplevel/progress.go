@@ -97,7 +97,7 @@ func (p *told) tell(always bool) {
 		fmt.Fprintf(p.out, "%s\n", line)
 		return
 	}
-	if always && took < every && p.bytes == 0 {
+	if always && took < every && p.moved < 1_000_000 {
 		return // short phases are not worth a line
 	}
 	text := p.phase
