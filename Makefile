@@ -53,7 +53,7 @@ $(LINT):
 	@mv build/tools/golangci-lint $(LINT)
 
 sweep: build ## cut update, apply, revert and continue at every system call
-	go run ./test/crash
+	go test ./test/crash -count=1 -timeout 120m -args -sweep
 
 fuzz: ## every fuzz target for a minute each
 	scripts/fuzz 60s

@@ -23,6 +23,7 @@ const (
 	stateFile     = "updates/state.json"
 	storeDir      = "updates/store"
 	historyDir    = "updates/history"
+	trustDir      = "updates/trust"
 	lockFile      = "updates/lock"
 	cacheFile     = "updates/scan-cache"
 	stagingDir    = "updates/staging"
@@ -180,7 +181,23 @@ func (h *Home) cleanLitter(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return h.cleanTrust()
+}
+
+// cleanTrust removes what a cut left of a refresh of the metadata, unless a refresh is at
+// work there right now.
+func (h *Home) cleanTrust() error {
+	if !h.exists(trustDir) {
+		return nil
+	}
+	lock, err := durable.TryLock(h.abs(trustDir+"/lock"), h.opts.Holder)
+	if errors.Is(err, durable.ErrLocked) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(h.removePartials(trustDir), lock.Release())
 }
 
 func isUnsupported(err error) bool { return errors.Is(err, errors.ErrUnsupported) }

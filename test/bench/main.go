@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"uplevel/test/lab"
 )
 
 // sizes are the inputs of one run.
@@ -48,21 +50,21 @@ func measure(ctx context.Context, short bool, out string) error {
 	if err != nil {
 		return err
 	}
-	l, err := newLab(ctx, root)
+	l, err := lab.New(ctx, root)
 	if err != nil {
 		return err
 	}
 	var rows []row
-	for _, part := range []func(context.Context, *lab, sizes) ([]row, error){
+	for _, part := range []func(context.Context, *lab.Lab, sizes) ([]row, error){
 		program, many, big,
 	} {
 		more, err := part(ctx, l, s)
 		if err != nil {
-			return fmt.Errorf("%w\n(everything lies in %s)", err, l.dir)
+			return fmt.Errorf("%w\n(everything lies in %s)", err, l.Dir)
 		}
 		rows = append(rows, more...)
 	}
-	if err := l.close(); err != nil {
+	if err := l.Close(); err != nil {
 		return err
 	}
 	table := tableOf(rows)
