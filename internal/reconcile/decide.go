@@ -85,7 +85,7 @@ func (r *run) allThree(p *place) {
 		p.put(plan.Replace, "")
 	case same(p.disk, p.want):
 		p.modeOnly(plan.Adopt, OnlyMode)
-	case same(p.base, p.want) && !(isDir(p.base) && p.changed):
+	case same(p.base, p.want) && (!isDir(p.base) || !p.changed):
 		p.modeOnly(plan.Kept, Customised)
 		p.shut = isDir(p.want)
 	default:

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -62,9 +63,7 @@ func (m model) drop(path string) {
 
 func (m model) clone() model {
 	c := model{}
-	for p, e := range m {
-		c[p] = e
-	}
+	maps.Copy(c, m)
 	return c
 }
 

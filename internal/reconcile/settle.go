@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"strings"
 
 	"uplevel/internal/plan"
@@ -15,8 +16,8 @@ type below struct {
 // becomes of their content.
 func (r *run) settle() {
 	content := map[*place]below{}
-	for i := len(r.places) - 1; i >= 0; i-- {
-		p := r.places[i]
+	for i, p := range slices.Backward(r.places) {
+
 		r.settleFolder(p, content[p], i)
 		if up := p.above; up != nil {
 			c := content[up]

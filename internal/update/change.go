@@ -108,7 +108,7 @@ func (j *job) carry(ctx context.Context) (bool, error) {
 	if err := j.u.withoutLostSides(ctx, j.plan, j.from, j.to); err != nil {
 		return false, err
 	}
-	j.u.begin("stage", len(j.plan.Outcomes), 0)
+	j.u.begin("stage", len(j.plan.Outcomes))
 	defer j.u.end()
 	j.extra.Hold = j.res.Operation == "prepare"
 	return true, j.u.Home.Prepare(ctx, j.plan, bytesOf{j.u}, j.extra)
@@ -152,7 +152,7 @@ func shorten(paths []string) string {
 
 // commit commits a prepared change and reports.
 func (u *Updater) commit(ctx context.Context, res *Result, noReport bool) error {
-	u.begin("commit", len(res.Plan.Outcomes), 0)
+	u.begin("commit", len(res.Plan.Outcomes))
 	done, err := u.Home.Commit(ctx)
 	u.end()
 	if err != nil {

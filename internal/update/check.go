@@ -58,7 +58,7 @@ func (u *Updater) newCheckResult() CheckResult {
 // refreshed returns a view of refreshed metadata. Where they cannot be renewed because
 // they expired, it returns what was trusted before and why.
 func (u *Updater) refreshed(ctx context.Context, lines ...release.Line) (*trust.View, string, error) {
-	u.begin("trust", 0, 0)
+	u.begin("trust", 0)
 	defer u.end()
 	view, err := u.Trust.Refresh(ctx, lines...)
 	if err == nil || problem.KindOf(err) != problem.Verification {

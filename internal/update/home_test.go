@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -274,9 +275,7 @@ func (h *plainHome) Commit(context.Context) (Committed, error) {
 	h.must(h.Discard())
 	h.keep(h.extra.Record)
 	h.keep(h.extra.Manifest)
-	for name, data := range h.extra.Documents {
-		h.docs[name] = data
-	}
+	maps.Copy(h.docs, h.extra.Documents)
 	h.history = append(h.history, change)
 	h.state.Channel, h.state.Level, h.state.Record = p.To.Channel, p.To.Level, p.To.Record
 	return Committed{ID: change.ID, Store: Store{Levels: len(h.history)}}, nil
@@ -341,6 +340,7 @@ func (h *plainHome) carryOut(p *plan.Plan) {
 			h.place(*o.Result, h.staged[o.Path])
 		case plan.Mode:
 			h.must(os.Chmod(h.path(o.Path), os.FileMode(o.Result.Mode)))
+		case plan.Remove, plan.Adopt, plan.Kept, plan.Absent, plan.Conflict:
 		}
 	}
 }

@@ -93,7 +93,7 @@ func (j *job) choose(ctx context.Context) (bool, error) {
 }
 
 func (j *job) refresh(ctx context.Context) error {
-	j.u.begin("trust", 0, 0)
+	j.u.begin("trust", 0)
 	defer j.u.end()
 	view, err := j.u.Trust.Refresh(ctx, lines(j.state.Line(), j.line)...)
 	if err != nil {
@@ -120,7 +120,7 @@ func (u *Updater) checkInstalled(view *trust.View) error {
 	state := u.Home.State()
 	listed, err := view.Level(state.Line(), state.Level)
 	if err != nil || state.Record.Sum.IsZero() || listed.Record == state.Record {
-		return nil // a level that is no longer listed keeps the record it was installed with
+		return nil //nolint:nilerr // a level that is no longer listed keeps the record it was installed with
 	}
 	return problem.New(problem.Verification,
 		"Compare with a fresh pack of that level; tell the vendor's support.",
@@ -129,7 +129,7 @@ func (u *Updater) checkInstalled(view *trust.View) error {
 
 // ask asks the service what the caller may have.
 func (j *job) ask(ctx context.Context) error {
-	j.u.begin("entitlement", 0, 0)
+	j.u.begin("entitlement", 0)
 	defer j.u.end()
 	if j.opts.AcceptEULA && !j.opts.DryRun {
 		if err := j.u.Service.AcceptEULA(ctx, ""); err != nil {
@@ -198,7 +198,7 @@ func (l level) point() plan.Point {
 
 // gather gets record and manifest of both levels and the notes on the way.
 func (j *job) gather(ctx context.Context) (err error) {
-	j.u.begin("metadata", 0, 0)
+	j.u.begin("metadata", 0)
 	defer j.u.end()
 	if j.from, err = j.u.installed(ctx, j.view); err != nil {
 		return err

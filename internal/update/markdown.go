@@ -71,8 +71,10 @@ func summary(r *Result) []byte {
 func writeNote(b *strings.Builder, n UpdateNote) {
 	fmt.Fprintf(b, "\n### Update %d (%s)\n", n.ID, n.Type)
 	for _, part := range []struct{ title, text string }{
-		{"", n.Description}, {"Implementation", n.Implementation},
-		{"Impact", n.Impact}, {"Instructions", n.Instructions},
+		{"", n.Description},
+		{"Implementation", n.Implementation},
+		{"Impact", n.Impact},
+		{"Instructions", n.Instructions},
 	} {
 		text := strings.TrimSpace(part.text)
 		switch {

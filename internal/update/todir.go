@@ -68,8 +68,11 @@ func (u *Updater) freeDirectory(dir string) (string, error) {
 	return full, nil
 }
 
-// notCopied is what belongs to a tool at work, or to the disk that the original is on.
-var notCopied = []string{"updates/lock", "updates/staging", "updates/scan-cache"}
+// notCopied reports what belongs to a tool at work, or to the disk that the original
+// is on.
+func notCopied(path string) bool {
+	return path == "updates/lock" || path == "updates/staging" || path == "updates/scan-cache"
+}
 
 // copyHome copies everything: modes, times, links, and owners where it may.
 func (u *Updater) copyHome(ctx context.Context, dir string) error {
@@ -87,7 +90,7 @@ func (u *Updater) copyHome(ctx context.Context, dir string) error {
 	}
 	defer to.Close()
 	c := copier{from: from, to: to, each: errors.Is(durable.SyncFS(dir), errors.ErrUnsupported)}
-	u.begin("copy", 0, 0)
+	u.begin("copy", 0)
 	defer u.end()
 	err = fs.WalkDir(from.FS(), ".", func(p string, entry fs.DirEntry, err error) error {
 		if err == nil {
@@ -96,7 +99,7 @@ func (u *Updater) copyHome(ctx context.Context, dir string) error {
 		if err != nil {
 			return err
 		}
-		if slices.Contains(notCopied, p) || entry.Name() == stagingName {
+		if notCopied(p) || entry.Name() == stagingName {
 			return skip(entry)
 		}
 		return c.entry(p, entry)
@@ -161,14 +164,14 @@ func (c *copier) file(p string, info fs.FileInfo) error {
 // finish gives the folders their attributes, the deepest first: before, they might have
 // been closed to writing, and each entry made in them set their time. Then it syncs.
 func (c *copier) finish(dir string) error {
-	for i := len(c.paths) - 1; i >= 0; i-- {
-		if err := c.attributes(c.paths[i], c.folders[i]); err != nil {
+	for i, v := range slices.Backward(c.paths) {
+		if err := c.attributes(v, c.folders[i]); err != nil {
 			return err
 		}
 		if !c.each {
 			continue
 		}
-		if err := durable.SyncDir(filepath.Join(dir, c.paths[i])); err != nil {
+		if err := durable.SyncDir(filepath.Join(dir, v)); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -139,9 +140,7 @@ func (s *site) refuses(err error, kind problem.Kind, words string) {
 
 func with(base files, changes files) files {
 	out := files{}
-	for p, c := range base {
-		out[p] = c
-	}
+	maps.Copy(out, base)
 	for p, c := range changes {
 		out[p] = c
 		if c == "gone" {
@@ -245,12 +244,12 @@ func TestCheckAsksLittle(t *testing.T) {
 	if err != nil || len(res.Levels) != 0 || res.Latest.Level != 2 {
 		t.Errorf("up to date: %+v, %v", res, err)
 	}
-	asked, bytes := s.v.Requests(), 0
+	asked, total := s.v.Requests(), 0
 	for _, file := range asked {
-		bytes += len(s.v.File(file))
+		total += len(s.v.File(file))
 	}
-	if len(asked) != 2 || len(s.v.calls) != 1 || bytes > 5<<10 {
-		t.Errorf("asked for %q (%d bytes) and %q, want two files and one check", asked, bytes, s.v.calls)
+	if len(asked) != 2 || len(s.v.calls) != 1 || total > 5<<10 {
+		t.Errorf("asked for %q (%d bytes) and %q, want two files and one check", asked, total, s.v.calls)
 	}
 }
 
@@ -563,7 +562,10 @@ func TestVerify(t *testing.T) {
 	}
 	got := []any{res.Pristine, res.Customised, res.Missing, res.Foreign, res.Modes}
 	want := []any{
-		2, []string{"conf/app.conf"}, []string{"lib/old.jar"}, []string{"lib/extra.jar", "logs/"},
+		2,
+		[]string{"conf/app.conf"},
+		[]string{"lib/old.jar"},
+		[]string{"lib/extra.jar", "logs/"},
 		[]ModeDifference{{Path: "lib/a.jar", Have: "0600", Want: "0644"}},
 	}
 	if d := cmp.Diff(want, got); d != "" {

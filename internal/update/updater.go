@@ -110,15 +110,15 @@ func (u *Updater) unlock(unlock func() error) {
 
 // look returns what stands at paths.
 func (u *Updater) look(ctx context.Context, paths []string, remember bool) (manifest.Tree, error) {
-	u.begin("scan", len(paths), 0)
+	u.begin("scan", len(paths))
 	defer u.end()
 	return u.Home.Look(ctx, paths, remember)
 }
 
 // begin and end tell the progress, if there is one.
-func (u *Updater) begin(phase string, items int, bytes int64) {
+func (u *Updater) begin(phase string, items int) {
 	if u.Progress != nil {
-		u.Progress.Start(phase, items, bytes)
+		u.Progress.Start(phase, items, 0)
 	}
 }
 

@@ -31,7 +31,7 @@ func (u *Updater) Verify(ctx context.Context, opts VerifyOptions) (VerifyResult,
 			return res, err
 		}
 	}
-	res.note(u, view, why)
+	res.note(view, why)
 	local := *u
 	local.Fetch = nil
 	at, err := local.installed(ctx, view)
@@ -61,7 +61,7 @@ func (u *Updater) newVerifyResult() VerifyResult {
 }
 
 // note says what the metadata that are trusted make worth saying.
-func (r *VerifyResult) note(u *Updater, view *trust.View, why string) {
+func (r *VerifyResult) note(view *trust.View, why string) {
 	switch {
 	case view == nil:
 		r.Messages = append(r.Messages, api.Message{Code: "no-metadata", Text: "No signed metadata are stored yet (" + why + "); compared with the manifest that came with the product."})

@@ -179,7 +179,7 @@ func writeTree(t *testing.T, dir string, tree map[string]string) {
 // that come before the operation.
 func (s *sweeper) fresh(t *testing.T, op operation) string {
 	t.Helper()
-	home, err := os.MkdirTemp(s.lab.Dir, "home-")
+	home, err := os.MkdirTemp(s.lab.Dir, "home-") //nolint:usetesting // removed after each point: there are thousands
 	if err != nil {
 		t.Fatal(err)
 	}
