@@ -1,14 +1,11 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -16,7 +13,6 @@ import (
 	"time"
 
 	"uplevel/internal/digest"
-	"uplevel/internal/problem"
 	"uplevel/internal/release"
 )
 
@@ -32,8 +28,13 @@ type Client struct {
 	Pause func(ctx context.Context, d time.Duration) error
 }
 
-// tries is how often a request that may be repeated is sent.
-const tries = 4
+// Bounds of the client's patience.
+const (
+	tries           = 4               // times a request that may be repeated is sent
+	exchangeTimeout = 2 * time.Minute // for a small answer to be there whole, tries included
+	slowest         = 16 << 10        // bytes a second of a request's body, on top of it
+	longestWait     = time.Minute     // that a service may ask for; longer is told to the caller
+)
 
 // NewToken gets a token for a password.
 func (c *Client) NewToken(ctx context.Context, r TokenRequest) (Token, error) {
@@ -101,17 +102,39 @@ func (c *Client) OnlineKeys(ctx context.Context) (OnlineKeys, error) {
 	return k, c.get(ctx, "/publishing/online-keys", &k)
 }
 
-// PutObject uploads an object of size stored bytes in its stored form.
+// PutObject uploads an object of size stored bytes in its stored form. After a passing
+// trouble it is sent again when stored can seek.
 func (c *Client) PutObject(ctx context.Context, sum digest.Digest, stored io.Reader, size int64) error {
-	r, err := c.request(ctx, http.MethodPut, Prefix+"/publishing/objects/"+sum.String(), stored, true)
+	token, err := c.token(ctx)
 	if err != nil {
 		return err
 	}
-	r.ContentLength = size
-	r.Header.Set("Content-Type", "application/zstd")
-	answer, err := c.HTTP.Do(r)
+	seeker, again := stored.(io.Seeker)
+	var begin int64
+	if again {
+		if begin, err = seeker.Seek(0, io.SeekCurrent); err != nil {
+			return err
+		}
+	}
+	times := 1
+	if again {
+		times = tries
+	}
+	answer, err := c.repeat(ctx, times, func() (*http.Request, error) {
+		if again {
+			if _, err := seeker.Seek(begin, io.SeekStart); err != nil {
+				return nil, err
+			}
+		}
+		r, err := c.request(ctx, http.MethodPut, Prefix+"/publishing/objects/"+sum.String(), io.NopCloser(stored), token)
+		if err == nil {
+			r.ContentLength = size
+			r.Header.Set("Content-Type", "application/zstd")
+		}
+		return r, err
+	})
 	if err != nil {
-		return reach(c.Base, err)
+		return err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusNoContent {
@@ -123,8 +146,10 @@ func (c *Client) PutObject(ctx context.Context, sum digest.Digest, stored io.Rea
 // Metadata returns a file of the TUF repository, at most limit bytes of it or one more;
 // fs.ErrNotExist when the service has none of that name.
 func (c *Client) Metadata(ctx context.Context, file string, limit int64) ([]byte, error) {
-	answer, err := c.repeat(ctx, func() (*http.Request, error) {
-		return c.request(ctx, http.MethodGet, MetadataPath+url.PathEscape(file), nil, false)
+	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	defer cancel()
+	answer, err := c.repeat(ctx, tries, func() (*http.Request, error) {
+		return c.request(ctx, http.MethodGet, MetadataPath+url.PathEscape(file), nil, "")
 	})
 	if err != nil {
 		return nil, err
@@ -137,8 +162,8 @@ func (c *Client) Metadata(ctx context.Context, file string, limit int64) ([]byte
 	default:
 		return nil, c.refusal(answer)
 	}
-	if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/html") {
-		return nil, c.notTheService("a web page")
+	if isPage(answer) {
+		return nil, c.notTheService(aWebPage)
 	}
 	data, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
 	if err != nil {
@@ -149,13 +174,13 @@ func (c *Client) Metadata(ctx context.Context, file string, limit int64) ([]byte
 
 // Target opens a TUF target by its path in the repository, hash prefix included.
 func (c *Client) Target(ctx context.Context, path string) (io.ReadCloser, error) {
-	answer, err := c.repeat(ctx, func() (*http.Request, error) {
-		return c.request(ctx, http.MethodGet, TargetsPath+path, nil, false)
+	answer, err := c.repeat(ctx, tries, func() (*http.Request, error) {
+		return c.request(ctx, http.MethodGet, TargetsPath+path, nil, "")
 	})
 	if err != nil {
 		return nil, err
 	}
-	if answer.StatusCode != http.StatusOK {
+	if answer.StatusCode != http.StatusOK || isPage(answer) {
 		defer answer.Body.Close()
 		return nil, c.refusal(answer)
 	}
@@ -166,8 +191,8 @@ func (c *Client) Target(ctx context.Context, path string) (io.ReadCloser, error)
 // address may be relative to the service. An address that is no longer good is an
 // error of kind [problem.NotEntitled].
 func (c *Client) Object(ctx context.Context, address string, offset int64) (io.ReadCloser, int64, error) {
-	answer, err := c.repeat(ctx, func() (*http.Request, error) {
-		r, err := c.request(ctx, http.MethodGet, address, nil, false)
+	answer, err := c.repeat(ctx, tries, func() (*http.Request, error) {
+		r, err := c.request(ctx, http.MethodGet, address, nil, "")
 		if err == nil && offset > 0 {
 			r.Header.Set("Range", "bytes="+strconv.FormatInt(offset, 10)+"-")
 		}
@@ -177,6 +202,7 @@ func (c *Client) Object(ctx context.Context, address string, offset int64) (io.R
 		return nil, 0, err
 	}
 	switch {
+	case isPage(answer):
 	case answer.StatusCode == http.StatusPartialContent && offset > 0:
 		if total, ok := totalOf(answer.Header.Get("Content-Range"), offset); ok {
 			return answer.Body, total, nil
@@ -185,7 +211,7 @@ func (c *Client) Object(ctx context.Context, address string, offset int64) (io.R
 		return answer.Body, answer.ContentLength, nil
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode < 300 || answer.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+	if (answer.StatusCode < 300 && !isPage(answer)) || answer.StatusCode == http.StatusRequestedRangeNotSatisfiable {
 		return nil, 0, fmt.Errorf("resuming at %d: %w", offset, ErrRange)
 	}
 	return nil, 0, c.refusal(answer)
@@ -199,189 +225,4 @@ func totalOf(contentRange string, offset int64) (int64, bool) {
 	span, size, ok := strings.Cut(strings.TrimPrefix(contentRange, "bytes "), "/")
 	total, err := strconv.ParseInt(size, 10, 64)
 	return total, ok && err == nil && strings.HasPrefix(span, strconv.FormatInt(offset, 10)+"-")
-}
-
-func (c *Client) get(ctx context.Context, path string, into any) error {
-	return c.exchange(ctx, http.MethodGet, path, path != "/vendor", nil, into)
-}
-
-func (c *Client) post(ctx context.Context, path string, token bool, body, into any) error {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	return c.exchange(ctx, http.MethodPost, path, token, data, into)
-}
-
-// exchange sends a request that may be repeated: all of the API's are.
-func (c *Client) exchange(ctx context.Context, method, path string, token bool, body []byte, into any) error {
-	answer, err := c.repeat(ctx, func() (*http.Request, error) {
-		r, err := c.request(ctx, method, Prefix+path, bytes.NewReader(body), token)
-		if err == nil && body != nil {
-			r.Header.Set("Content-Type", "application/json")
-		}
-		return r, err
-	})
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode >= 300 {
-		return c.refusal(answer)
-	}
-	if into == nil {
-		return nil
-	}
-	data, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer+1))
-	if err != nil {
-		return reach(c.Base, err)
-	}
-	if len(data) > MaxAnswer {
-		return c.notTheService("too much")
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return c.notTheService("no JSON")
-	}
-	return nil
-}
-
-func (c *Client) request(ctx context.Context, method, address string, body io.Reader, token bool) (*http.Request, error) {
-	if !strings.Contains(address, "://") {
-		address = c.Base + address
-	}
-	r, err := http.NewRequestWithContext(ctx, method, address, body)
-	if err != nil {
-		return nil, problem.New(problem.Usage, "Give the service's address as https://HOST.", "The address %.200q cannot be used", c.Base)
-	}
-	r.Header.Set("User-Agent", c.UserAgent)
-	if token && c.Token != nil {
-		text, err := c.Token(ctx)
-		if err != nil {
-			return nil, err
-		}
-		r.Header.Set("Authorization", "Bearer "+text)
-	}
-	return r, nil
-}
-
-// repeat sends a request until it is answered by something else than a passing
-// trouble, a few times, waiting longer each time and as long as the service asks.
-func (c *Client) repeat(ctx context.Context, build func() (*http.Request, error)) (*http.Response, error) {
-	for try := 1; ; try++ {
-		r, err := build()
-		if err != nil {
-			return nil, err
-		}
-		answer, err := c.HTTP.Do(r)
-		last := try == tries || ctx.Err() != nil
-		switch {
-		case err != nil && (last || !passing(err)):
-			return nil, reach(c.Base, err)
-		case err == nil && (last || !passingStatus(answer.StatusCode)):
-			return answer, nil
-		}
-		wait := time.Duration(try*try)*200*time.Millisecond + time.Duration(rand.IntN(200))*time.Millisecond //nolint:gosec // jitter
-		if answer != nil {
-			wait = max(wait, retryAfter(answer.Header.Get("Retry-After")))
-			_ = answer.Body.Close()
-		}
-		if err := c.pause(ctx, wait); err != nil {
-			return nil, reach(c.Base, err)
-		}
-	}
-}
-
-// passing reports whether trying again may help: not where a name, a certificate, a
-// redirect or the proxy is wrong, and not where nobody listens.
-func passing(err error) bool {
-	p, ok := errors.AsType[*problem.Error](reach("", err))
-	if !ok || p.Kind != problem.Unreachable {
-		return false
-	}
-	for _, lasting := range []string{"TLS certificate", "name is not known", "redirects", "proxy wants", "refused"} {
-		if strings.Contains(p.Text, lasting) {
-			return false
-		}
-	}
-	return true
-}
-
-func passingStatus(status int) bool {
-	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
-}
-
-// retryAfter reads seconds, at most a minute of them.
-func retryAfter(text string) time.Duration {
-	seconds, err := strconv.Atoi(text)
-	if err != nil || seconds < 0 {
-		return 0
-	}
-	return time.Duration(min(seconds, 60)) * time.Second
-}
-
-func (c *Client) pause(ctx context.Context, d time.Duration) error {
-	if c.Pause != nil {
-		return c.Pause(ctx, d)
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
-// notTheService is what answers something that the service would not.
-func (c *Client) notTheService(what string) error {
-	return problem.New(problem.Unreachable, "Check the address, and whether a captive portal or proxy stands between.",
-		"What answers at %s is not the update service: it sends %s", c.Base, what)
-}
-
-// refusal turns an answer that is no success into what the caller is told.
-func (c *Client) refusal(answer *http.Response) error {
-	data, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
-	var p Problem
-	if err != nil || json.Unmarshal(data, &p) != nil || p.Title == "" {
-		if answer.StatusCode == http.StatusProxyAuthRequired {
-			return problem.New(problem.Unreachable, "Put them into the proxy's address: http://USER:PASSWORD@HOST:PORT.", "The proxy wants a user and password")
-		}
-		return c.notTheService("status " + strconv.Itoa(answer.StatusCode) + " without an explanation")
-	}
-	kind := kindOf(p)
-	if kind == problem.Credentials {
-		text := "Invalid credentials"
-		if !strings.HasPrefix(p.Title, text) {
-			text += ": " + p.Title
-		}
-		return problem.New(kind, "Check user and password. In a shell, put a password with $ or other special characters into single quotes.", "%s", text)
-	}
-	text := p.Title
-	if p.Detail != "" {
-		text += ": " + p.Detail
-	}
-	if kind == problem.Unreachable && p.RequestID != "" {
-		text += " (request " + p.RequestID + ")"
-	}
-	return problem.New(kind, p.Next, "%s", text)
-}
-
-// kindOf returns the kind that a problem names, or that its status means.
-func kindOf(p Problem) problem.Kind {
-	for _, k := range []problem.Kind{
-		problem.Failed, problem.Conflicts, problem.Usage, problem.Credentials, problem.NotEntitled,
-		problem.Unreachable, problem.Verification, problem.Refused,
-	} {
-		if k.String() == p.Kind {
-			return k
-		}
-	}
-	switch {
-	case p.Status == http.StatusUnauthorized, p.Status == http.StatusTooManyRequests:
-		return problem.Credentials
-	case p.Status == http.StatusForbidden:
-		return problem.NotEntitled
-	case p.Status >= http.StatusInternalServerError:
-		return problem.Unreachable
-	}
-	return problem.Failed
 }

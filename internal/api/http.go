@@ -6,10 +6,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"uplevel/internal/problem"
@@ -32,13 +34,14 @@ const (
 // follows redirects only to the same host and never away from https.
 func NewHTTP(o HTTPOptions) (*http.Client, error) {
 	t := &http.Transport{
-		DialContext:           (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:   dialTimeout,
-		ResponseHeaderTimeout: headerTimeout,
-		MaxIdleConnsPerHost:   8,
-		IdleConnTimeout:       60 * time.Second,
-		ForceAttemptHTTP2:     true,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+		DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    dialTimeout,
+		ResponseHeaderTimeout:  headerTimeout,
+		MaxIdleConnsPerHost:    8,
+		IdleConnTimeout:        60 * time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+		ForceAttemptHTTP2:      true,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 	if o.CACert != nil {
 		pool := x509.NewCertPool()
@@ -56,7 +59,7 @@ func NewHTTP(o HTTPOptions) (*http.Client, error) {
 func checkRedirect(r *http.Request, via []*http.Request) error {
 	first := via[0].URL
 	if len(via) > maxRedirects || r.URL.Host != first.Host || (first.Scheme == "https" && r.URL.Scheme != "https") {
-		return fmt.Errorf("redirected to %s, which is not followed", (&url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host}).String())
+		return fmt.Errorf("redirected to %s://%s, %w", r.URL.Scheme, r.URL.Host, errRedirect)
 	}
 	return nil
 }
@@ -120,18 +123,21 @@ func parseProxy(text string) (*url.URL, error) {
 	if !ok {
 		scheme, rest = "http", text
 	}
-	rest, _, _ = strings.Cut(rest, "/")
-	u := &url.URL{Scheme: strings.ToLower(scheme), Host: rest}
-	if i := strings.LastIndexByte(rest, '@'); i >= 0 {
-		u.Host = rest[i+1:]
+	i := strings.LastIndexByte(rest, '@')
+	host, _, _ := strings.Cut(rest[i+1:], "/")
+	u := &url.URL{Scheme: strings.ToLower(scheme), Host: host}
+	if i >= 0 {
 		name, password, has := strings.Cut(rest[:i], ":")
 		u.User = url.User(decoded(name))
 		if has {
 			u.User = url.UserPassword(decoded(name), decoded(password))
 		}
 	}
-	if u.Host == "" || (u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5") {
-		return nil, errors.New("the proxy's address cannot be used: want http://HOST:PORT")
+	if host == "" || (u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5") {
+		return nil, errProxy
+	}
+	if _, err := url.Parse(u.Scheme + "://" + host); err != nil {
+		return nil, errProxy // without the cause, which would quote it
 	}
 	return u, nil
 }
@@ -143,35 +149,66 @@ func decoded(text string) string {
 	return text
 }
 
-// reach tells why a service cannot be reached, in words an operator can act on.
-func reach(base string, err error) error {
-	if errors.Is(err, context.Canceled) {
-		return problem.New(problem.Interrupted, "Run the command again.", "Interrupted while asking %s: %w", base, err)
-	}
-	next := "Check the network and the proxy settings, then run the command again."
-	why := "it does not answer"
+// Next steps that several causes share.
+const (
+	networkNext = "Check the network and the proxy settings, then run the command again."
+	proxyNext   = "Put them into the proxy's address: http://USER:PASSWORD@HOST:PORT."
+)
+
+// cause is why an exchange failed, in words an operator can act on.
+type cause struct {
+	why, next string
+	lasting   bool // trying again in a moment does not help
+}
+
+var (
+	errRedirect = errors.New("which is not followed")
+	errProxy    = errors.New("want http://HOST:PORT")
+)
+
+// causeOf tells failures of the network apart.
+func causeOf(err error) cause {
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
 	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
 	var timeout net.Error
+	var op *net.OpError
 	switch {
+	case errors.Is(err, context.Canceled):
+		return cause{"it was interrupted", "Run the command again.", true}
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return cause{"the proxy before it does not answer", "Check http_proxy, https_proxy and no_proxy, then run the command again.", false}
 	case errors.As(err, &dns):
-		why = "its name is not known (DNS)"
+		return cause{"its name is not known (DNS)", networkNext, !dns.IsTemporary && !dns.IsTimeout}
 	case errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid):
-		why = "its TLS certificate is not trusted"
-		next = "Give the authority that signed it with --ca-cert, or check that nobody stands between."
-	case strings.Contains(err.Error(), "connection refused"):
-		why = "the connection is refused; it may be down"
-	case strings.Contains(err.Error(), "not followed"):
-		why = "it redirects elsewhere"
-	case strings.Contains(err.Error(), "Proxy Authentication Required"):
-		why = "the proxy wants a user and password"
-		next = "Put them into the proxy's address: http://USER:PASSWORD@HOST:PORT."
-	case errors.As(err, &timeout) && timeout.Timeout():
-		why = "it does not answer in time"
+		return cause{"its TLS certificate is not trusted", "Give the authority that signed it with --ca-cert, or check that nobody stands between.", true}
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return cause{"what answers there does not speak TLS", "Check the address and the port, and whether a proxy stands between.", true}
+	case errors.Is(err, errRedirect):
+		return cause{"it redirects elsewhere, as a captive portal does", "Check the address, and whether a captive portal or proxy stands between.", true}
+	case errors.Is(err, errProxy):
+		return cause{"the proxy's address cannot be used", "Correct http_proxy and https_proxy: http://USER:PASSWORD@HOST:PORT.", true}
+	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
+		return cause{"the proxy wants a user and password", proxyNext, true}
+	case errors.Is(err, syscall.ECONNREFUSED), strings.Contains(err.Error(), "refused"): // Windows has words of its own
+		return cause{"the connection is refused; it may be down", networkNext, false}
+	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		return cause{"it does not answer in time", networkNext, false}
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return cause{"the connection broke off", networkNext, false}
 	}
-	return problem.New(problem.Unreachable, next, "The service %s cannot be reached: %s: %w", base, why, shortened{err})
+	return cause{"it does not answer", networkNext, false}
+}
+
+// reach is the error of a service that cannot be reached.
+func reach(base string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return problem.New(problem.Interrupted, "Run the command again.", "Interrupted while asking %s: %w", base, err)
+	}
+	why := causeOf(err)
+	return problem.New(problem.Unreachable, why.next, "The service %s cannot be reached: %s: %w", base, why.why, shortened{err})
 }
 
 // shortened is an error without the address that *url.Error puts before it: that may
