@@ -303,7 +303,10 @@ func TestNetworkTold(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	c, _ := newClient(t, func(http.ResponseWriter, *http.Request) { cancel() })
+	c, _ := newClient(t, func(http.ResponseWriter, *http.Request) {
+		cancel()
+		panic(http.ErrAbortHandler)
+	})
 	_, err := c.Check(ctx, CheckRequest{})
 	wantProblem(t, err, problem.Interrupted)
 }
@@ -314,6 +317,7 @@ func TestTimeout(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	c, _ := newClient(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
 		_, _ = io.WriteString(w, "{")
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
