@@ -43,12 +43,10 @@ func safeArguments(args []string) string {
 		switch {
 		case hide:
 			out, hide = append(out, "***"), false
-		case name == "--password" || name == "--password-command" || strings.HasPrefix(a, "-p"):
-			out = append(out, name[:min(len(name), 18)])
-			if strings.HasPrefix(a, "-p") {
-				out[len(out)-1] = "-p"
-			}
-			hide = !assigned && (a == "-p" || strings.HasPrefix(a, "--"))
+		case name == "--password" || name == "--password-command":
+			out, hide = append(out, name), !assigned
+		case len(a) > 1 && a[0] == '-' && a[1] != '-' && strings.Contains(a, "p"):
+			out, hide = append(out, "-…p"), strings.HasSuffix(a, "p") // -p secret, -psecret, -vp secret
 		default:
 			out = append(out, a)
 		}

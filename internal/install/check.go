@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"uplevel/internal/manifest"
@@ -86,7 +88,7 @@ func (h *Home) Check(p *plan.Plan, x Extra) error {
 			}
 		}
 	}
-	return h.checkDisk(p, x)
+	return h.checkDisk(p, x, m)
 }
 
 // checkFolder refuses a folder that is a link (what lies below it is not the product's
@@ -140,19 +142,30 @@ func (h *Home) checkSides(o plan.Outcome, ours map[string]bool) error {
 	return nil
 }
 
-// checkDisk compares the need with what is free on the home's own file system.
-func (h *Home) checkDisk(p *plan.Plan, x Extra) error {
-	need, formula, err := h.DiskNeed(p, x)
+// checkDisk compares what each file system must take with what is free on it: results
+// go to the file system of their target, all else to that of updates/.
+func (h *Home) checkDisk(p *plan.Plan, x Extra, m mounts) error {
+	total, formula, err := h.DiskNeed(p, x)
 	if err != nil {
 		return err
 	}
-	free, err := freeBytes(h.abs(updatesDir))
-	if err != nil {
-		return fmt.Errorf("asking for the free space: %w", err)
+	own := m.of(stagingDir)
+	need := map[string]int64{own: total}
+	for _, o := range p.Outcomes {
+		if at := m.of(o.Path); o.Action.Changes() && at != own {
+			need[at] += sizeOf(o.Result) + perOperation
+			need[own] -= sizeOf(o.Result)
+		}
 	}
-	if free < need {
-		return problem.New(problem.Refused, "Free some space, then run the command again.",
-			"Insufficient disk space: %d bytes are free, %d are needed (%s)", free, need, formula)
+	for _, at := range slices.Sorted(maps.Keys(need)) {
+		free, err := freeBytes(h.abs(at))
+		if err != nil {
+			return fmt.Errorf("asking for the free space: %w", err)
+		}
+		if free < need[at] {
+			return problem.New(problem.Refused, "Free some space, then run the command again.",
+				"Insufficient disk space: %d bytes are free in %s, %d are needed (in all: %s)", free, h.abs(at), need[at], formula)
+		}
 	}
 	return nil
 }

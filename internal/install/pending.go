@@ -192,7 +192,11 @@ func (h *Home) Discard() error {
 	if err := durable.Remove(h.abs(pendingFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return h.removeStagingFolders(p.Staging)
+	m, err := h.findMounts()
+	if err != nil {
+		return err
+	}
+	return h.removeStagingFolders(append(m.folders(), p.Staging...))
 }
 
 func parentsOf(paths []string) map[string]bool {

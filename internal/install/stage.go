@@ -183,5 +183,5 @@ func changedMeanwhile(path string, cause error) error {
 	if cause == nil {
 		cause = errors.New("it is another file now")
 	}
-	return problem.New(problem.Refused, "Run the command again.", "%s changed meanwhile: %w", path, cause)
+	return problem.New(problem.Refused, "Run update again; every FILE.final is kept.", "%s changed meanwhile: %w", path, cause)
 }
