@@ -167,7 +167,7 @@ func (c *Client) Metadata(ctx context.Context, file string, limit int64) ([]byte
 	}
 	data, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
 	if err != nil {
-		return nil, reach(c.Base, err)
+		return nil, c.unreached(ctx, err)
 	}
 	return data, nil
 }

@@ -56,7 +56,7 @@ func (c *Client) exchange(ctx context.Context, method, path string, withToken bo
 	}
 	data, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer+1))
 	if err != nil {
-		return reach(c.Base, err)
+		return c.unreached(ctx, err)
 	}
 	if len(data) > MaxAnswer {
 		return c.notTheService("too much")
@@ -106,7 +106,7 @@ func (c *Client) repeat(ctx context.Context, times int, build func() (*http.Requ
 		wait := time.Duration(try*try)*200*time.Millisecond + time.Duration(rand.IntN(200))*time.Millisecond //nolint:gosec // jitter
 		switch {
 		case err != nil && (last || causeOf(err).lasting):
-			return nil, reach(c.Base, err)
+			return nil, c.unreached(ctx, err)
 		case err == nil && (last || !passingStatus(answer.StatusCode)):
 			return answer, nil
 		case err == nil:
@@ -153,6 +153,14 @@ func (c *Client) pause(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 		return nil
 	}
+}
+
+// unreached tells why an exchange failed: whatever else broke, it is over when ctx is.
+func (c *Client) unreached(ctx context.Context, err error) error {
+	if ctxErr := ctx.Err(); ctxErr != nil {
+		err = ctxErr
+	}
+	return reach(c.Base, err)
 }
 
 const aWebPage = "a web page, as a captive portal or a proxy does"
