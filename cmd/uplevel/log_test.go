@@ -9,8 +9,15 @@ import (
 func TestNoSecretOfTheCommandLineIsLogged(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"update", "-p", "s3cret"}, {"-ps3cret"}, {"-vp", "s3cret"}, {"-vps3cret"}, {"-p=s3cret"},
-		{"--password", "s3cret"}, {"--password=s3cret"}, {"--password-command", "s3cret"}, {"--password-command=s3cret x"},
+		{"update", "-p", "s3cret"},
+		{"-ps3cret"},
+		{"-vp", "s3cret"},
+		{"-vps3cret"},
+		{"-p=s3cret"},
+		{"--password", "s3cret"},
+		{"--password=s3cret"},
+		{"--password-command", "s3cret"},
+		{"--password-command=s3cret x"},
 	} {
 		if got := safeArguments(args); strings.Contains(got, "s3cret") {
 			t.Errorf("%q is logged as %q", args, got)
