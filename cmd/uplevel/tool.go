@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -134,9 +135,11 @@ func (t *tool) moreAt() string {
 	return log + "; " + support
 }
 
-// withName puts the program's name before the commands that a next step names.
+// withName puts the program's name before the commands that a next step names, so that
+// it can be typed as it stands.
 func (t *tool) withName(next string) string {
-	return strings.ReplaceAll(next, "uplevel ", t.name()+" ")
+	commands := regexp.MustCompile(`\b([Rr]un|with|or) (update|check|prepare|plan|apply|conflicts|resolve|revert|recover|history|verify|--continue)\b`)
+	return commands.ReplaceAllString(next, "$1 "+t.name()+" $2")
 }
 
 // usage is an error of wrong usage.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,7 +19,8 @@ import (
 )
 
 // one gets one object. A broken connection is taken up again where it stopped; a URL
-// that is over is renewed.
+// that is over is renewed. Who gets on may go on: tries are counted from the last that
+// brought much.
 func (f *Fetcher) one(ctx context.Context, j job, ref release.Ref, d api.Delivery) error {
 	file := f.file(ref)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -32,23 +34,31 @@ func (f *Fetcher) one(ctx context.Context, j job, ref release.Ref, d api.Deliver
 	if f.Progress != nil {
 		f.Progress.Item(ref.Sum.String())
 	}
-	renewed := false
-	for attempt := 1; ; attempt++ {
-		err := f.attempt(ctx, ref, d, partial)
+	if f.has(ref) {
+		return nil // another tool was faster
+	}
+	m := &meter{progress: f.Progress}
+	for attempt, renewed := 1, false; ; attempt++ {
+		got, err := f.attempt(ctx, ref, d, partial, m)
+		if got >= progress {
+			attempt, renewed = 1, false
+		}
+		kind := problem.KindOf(err)
 		switch {
 		case err == nil:
 			return f.keep(partial, file)
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case problem.KindOf(err) == problem.NotEntitled && !renewed:
+		case kind == problem.NotEntitled && !renewed:
 			renewed = true
 			if d, err = f.renew(ctx, j, ref); err != nil {
 				return err
 			}
-		case problem.KindOf(err) == problem.Verification, problem.KindOf(err) == problem.NotEntitled, attempt == attempts:
+		case kind == problem.Verification, kind == problem.NotEntitled, kind == problem.Refused, attempt >= attempts:
 			return err
 		default:
-			if err := f.pause(ctx, time.Duration(attempt)*500*time.Millisecond); err != nil {
+			wait := time.Duration(attempt) * (400*time.Millisecond + time.Duration(rand.IntN(200))*time.Millisecond) //nolint:gosec // jitter
+			if err := f.pause(ctx, wait); err != nil {
 				return err
 			}
 		}
@@ -80,23 +90,25 @@ func (f *Fetcher) partial(file string) (name string, letGo func(), err error) {
 	return own.Name(), func() { _ = os.Remove(own.Name()) }, own.Close()
 }
 
-// attempt downloads what is missing of the partial file and verifies all of it.
-func (f *Fetcher) attempt(ctx context.Context, ref release.Ref, d api.Delivery, partial string) error {
+// attempt downloads what is missing of the partial file, verifies all of it, and
+// returns the bytes that came.
+func (f *Fetcher) attempt(ctx context.Context, ref release.Ref, d api.Delivery, partial string, m *meter) (int64, error) {
 	file, err := os.OpenFile(partial, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return cacheTrouble(err)
+		return 0, cacheTrouble(err)
 	}
 	defer file.Close()
 	have, err := file.Seek(0, io.SeekEnd)
 	if err != nil {
-		return cacheTrouble(err)
+		return 0, cacheTrouble(err)
 	}
 	if have > d.Size {
 		have = 0
 	}
+	var got int64
 	if have < d.Size || d.Size == 0 {
-		if err := f.download(ctx, file, d, have); err != nil {
-			return err
+		if got, err = f.download(ctx, file, d, have, m); err != nil {
+			return got, err
 		}
 	}
 	err = verify(file, ref)
@@ -104,17 +116,18 @@ func (f *Fetcher) attempt(ctx context.Context, ref release.Ref, d api.Delivery, 
 		// What was resumed may belong to other stored bytes: the next try begins anew,
 		// and one that was whole is wrong at its source.
 		if err := file.Truncate(0); err != nil {
-			return cacheTrouble(err)
+			return got, cacheTrouble(err)
 		}
 		if have == 0 {
-			return errors.Join(wrongContent(ref, err), os.Remove(partial))
+			return got, errors.Join(wrongContent(ref, err), os.Remove(partial))
 		}
+		return 0, err // what came is of no use
 	}
-	return err
+	return got, err
 }
 
-// download appends from offset on, and is given up when nothing comes for a while.
-func (f *Fetcher) download(ctx context.Context, file *os.File, d api.Delivery, offset int64) error {
+// download appends from offset on, and is given up when too little comes for a while.
+func (f *Fetcher) download(ctx context.Context, file *os.File, d api.Delivery, offset int64, m *meter) (int64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	body, _, err := f.Source.Object(ctx, d.URL, offset)
@@ -123,45 +136,78 @@ func (f *Fetcher) download(ctx context.Context, file *os.File, d api.Delivery, o
 		body, _, err = f.Source.Object(ctx, d.URL, 0)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer body.Close()
 	if err := file.Truncate(offset); err != nil {
-		return cacheTrouble(err)
+		return 0, cacheTrouble(err)
 	}
 	if _, err := file.Seek(offset, io.SeekStart); err != nil {
-		return cacheTrouble(err)
+		return 0, cacheTrouble(err)
 	}
+	stall := f.stall()
 	watch := time.AfterFunc(stall, func() { cancel(errStalled) })
 	defer watch.Stop()
-	n, err := io.Copy(file, &counted{r: io.LimitReader(body, d.Size-offset+1), watch: watch, progress: f.Progress})
+	in := &counted{r: io.LimitReader(body, d.Size-offset+1), again: func() { watch.Reset(stall) }, at: offset, meter: m}
+	m.reached(offset)
+	n, err := io.Copy(file, in)
+	const next = "Check the network, then run the command again; it goes on from here."
 	switch {
-	case context.Cause(ctx) != nil && errors.Is(context.Cause(ctx), errStalled):
-		return problem.New(problem.Unreachable, "Check the network, then run the command again; it goes on from here.", "A download stalled: %w", errStalled)
+	case err != nil && in.err == nil: // it was writing that failed
+		return n, cacheTrouble(err)
+	case errors.Is(context.Cause(ctx), errStalled):
+		return n, problem.New(problem.Unreachable, next, "A download stalled: less than %d KiB came in %s: %w", enough>>10, stall, errStalled)
 	case err != nil:
-		return problem.New(problem.Unreachable, "Check the network, then run the command again; it goes on from here.", "A download broke off: %w", err)
+		return n, problem.New(problem.Unreachable, next, "A download broke off: %w", err)
 	case offset+n < d.Size:
-		return problem.New(problem.Unreachable, "Check the network, then run the command again; it goes on from here.", "A download ended %d bytes early", d.Size-offset-n)
+		return n, problem.New(problem.Unreachable, next, "A download ended %d bytes early", d.Size-offset-n)
 	}
-	return nil
+	return n, nil
 }
 
-var errStalled = errors.New("no byte came for a minute")
+var errStalled = errors.New("too slow")
 
-// counted tells progress and keeps the watch from biting while bytes come.
+// stall returns how long a download may bring too little.
+func (f *Fetcher) stall() time.Duration {
+	if f.Stall > 0 {
+		return f.Stall
+	}
+	return defaultStall
+}
+
+// counted tells progress and keeps the watch from biting while enough comes.
 type counted struct {
-	r        io.Reader
-	watch    *time.Timer
+	r     io.Reader
+	again func() // starts the watch again
+	since int64  // bytes since then
+	at    int64  // offset in the object
+	meter *meter
+	err   error // of reading, but for the end
+}
+
+// meter tells progress of one object, each byte once however often it comes.
+type meter struct {
 	progress Progress
+	told     int64
+}
+
+func (m *meter) reached(offset int64) {
+	if m.progress != nil && offset > m.told {
+		m.progress.Bytes(offset - m.told)
+		m.told = offset
+	}
 }
 
 func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	if n > 0 {
-		c.watch.Reset(stall)
-		if c.progress != nil {
-			c.progress.Bytes(int64(n))
-		}
+	if c.since += int64(n); c.since >= enough {
+		c.since = 0
+		c.again()
+	}
+	c.at += int64(n)
+	c.meter.reached(c.at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		c.err = err
 	}
 	return n, err
 }

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -40,11 +41,13 @@ type Progress interface {
 
 // Limits of one fetch.
 const (
-	atOnce    = 4                // downloads at a time
-	batch     = 1000             // digests asked for in one request
-	attempts  = 5                // times a download is taken up again
-	stall     = 60 * time.Second // without a byte before a download is given up
-	allowance = 1 << 20          // stored bytes beyond the content's own size
+	atOnce       = 4                // downloads at a time
+	batch        = 1000             // digests asked for in one request
+	attempts     = 5                // times in a row that a download is tried without getting on
+	progress     = 1 << 20          // bytes of one try that count as getting on
+	enough       = 60 << 10         // bytes that must come in each span of the stall time
+	defaultStall = 60 * time.Second // and that span
+	allowance    = 1 << 20          // stored bytes beyond the content's own size
 )
 
 // Fetcher gets objects. Source and Dir are required.
@@ -54,6 +57,9 @@ type Fetcher struct {
 	Progress Progress // nil: nobody is told
 	// Pause waits before a download is taken up again; nil waits by the clock.
 	Pause func(ctx context.Context, d time.Duration) error
+	// Stall is how long a download may bring less than 60 KiB before it is given up and
+	// taken up again; zero means a minute.
+	Stall time.Duration
 }
 
 // job is what one call is about.
@@ -85,7 +91,7 @@ func (f *Fetcher) Fetch(ctx context.Context, line release.Line, level int, refs 
 		return err
 	}
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
-		return problem.New(problem.Refused, "Name a folder that can be written with UPLEVEL_CACHE.", "The download cache cannot be made: %w", err)
+		return cacheTrouble(err)
 	}
 	f.start(deliveries)
 	defer f.done()
@@ -111,11 +117,17 @@ func (f *Fetcher) lacking(refs []release.Ref) []release.Ref {
 			continue
 		}
 		seen[r.Sum] = true
-		if _, err := os.Stat(f.file(r)); err != nil {
+		if !f.has(r) {
 			missing = append(missing, r)
 		}
 	}
 	return missing
+}
+
+// has reports whether an object was kept. An empty file is what a power cut left of it.
+func (f *Fetcher) has(r release.Ref) bool {
+	info, err := os.Stat(f.file(r))
+	return err == nil && info.Size() > 0
 }
 
 func (f *Fetcher) file(r release.Ref) string {
@@ -168,8 +180,9 @@ func (f *Fetcher) done() {
 }
 
 // Open returns the verified content of an object in the cache, or an error that is
-// fs.ErrNotExist. Content that was damaged since ends with digest.ErrMismatch and is
-// fetched again the next time.
+// fs.ErrNotExist. Reading content that was damaged since ends with a *problem.Error of
+// kind Verification that is digest.ErrMismatch; the entry is gone then, and fetched
+// again the next time.
 func (f *Fetcher) Open(ref release.Ref) (io.ReadCloser, error) {
 	file, err := os.Open(f.file(ref))
 	if err != nil {
@@ -192,6 +205,8 @@ func (c *content) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	if errors.Is(err, digest.ErrMismatch) {
 		_ = os.Remove(c.file.Name())
+		err = problem.New(problem.Verification, "Run the command again: it is fetched anew.",
+			"Object %s in the download cache is damaged (%s): %w", filepath.Base(c.file.Name()), c.file.Name(), err)
 	}
 	return n, err
 }
@@ -204,8 +219,12 @@ func wrongContent(ref release.Ref, err error) error {
 }
 
 func cacheTrouble(err error) error {
-	if errors.Is(err, fs.ErrPermission) {
-		return problem.New(problem.Refused, "Name a folder that can be written with UPLEVEL_CACHE.", "The download cache cannot be written: %w", err)
+	const next = "Name a folder that can be written with UPLEVEL_CACHE."
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return problem.New(problem.Refused, "Make room, or name a folder elsewhere with UPLEVEL_CACHE.", "There is no room for the download cache: %w", err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return problem.New(problem.Refused, next, "The download cache cannot be written: %w", err)
 	}
 	return fmt.Errorf("download cache: %w", err)
 }

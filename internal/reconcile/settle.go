@@ -17,7 +17,6 @@ type below struct {
 func (r *run) settle() {
 	content := map[*place]below{}
 	for i, p := range slices.Backward(r.places) {
-
 		r.settleFolder(p, content[p], i)
 		if up := p.above; up != nil {
 			c := content[up]
