@@ -1,0 +1,199 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io/fs"
+	"log/slog"
+	"testing"
+	"time"
+
+	"uplevel/internal/api"
+	"uplevel/internal/blob"
+	"uplevel/internal/blob/mem"
+	"uplevel/internal/digest"
+	"uplevel/internal/entitlement"
+	"uplevel/internal/fleet"
+	"uplevel/internal/manifest"
+	"uplevel/internal/object"
+	"uplevel/internal/problem"
+	"uplevel/internal/release"
+	"uplevel/internal/trust/online"
+)
+
+var (
+	line  = release.Line{Product: "shop", Version: "1.0", Channel: "full"}
+	today = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+)
+
+// world is everything behind the handlers, in memory: two organisations of which only
+// "own" may have the product, and a member of the vendor's staff.
+type world struct {
+	t        *testing.T
+	blobs    mem.Store
+	contents map[digest.Digest][]byte
+	levels   []release.Published
+	reports  []fleet.Report
+	accepted []string
+	logins   int
+	now      time.Time
+	log      bytes.Buffer
+}
+
+func newWorld(t *testing.T) (*world, *Service) {
+	t.Helper()
+	w := &world{t: t, contents: map[digest.Digest][]byte{}, now: today}
+	w.publish(0, release.Live, "file 0", "common")
+	w.publish(1, release.Live, "file 1", "common")
+	w.publish(2, release.Testing, "file 2", "common")
+	keys, err := online.NewKeys(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := func() time.Time { return w.now }
+	return w, &Service{
+		Door: w, Rules: w, Catalogue: w, Metadata: w, Records: w, Content: w, Blobs: &w.blobs,
+		Signer: &online.Service{Keys: keys, Objects: w, Now: clock}, Now: clock,
+		Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
+	}
+}
+
+func (w *world) store(content string) release.Ref {
+	w.t.Helper()
+	var stored bytes.Buffer
+	sum, size, err := object.Encode(&stored, bytes.NewReader([]byte(content)))
+	if err == nil {
+		err = w.blobs.Put(w.t.Context(), blob.ObjectName(sum), &stored)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.contents[sum] = []byte(content)
+	return release.Ref{Sum: sum, Size: size}
+}
+
+func (w *world) publish(level int, state release.State, files ...string) {
+	w.t.Helper()
+	var entries []manifest.Entry
+	for _, f := range files {
+		ref := w.store(f)
+		entries = append(entries, manifest.Entry{Path: f, Kind: manifest.File, Mode: 0o644, Size: ref.Size, Sum: ref.Sum})
+	}
+	tree, err := manifest.NewTree(entries)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p := release.Published{Manifest: w.store(string(tree.Bytes())), Notes: w.store(`{"updates":null}`)}
+	p.Listing = release.Listing{Product: line.Product, Version: line.Version, Channel: line.Channel, Level: level, State: state, Published: today}
+	p.Record = w.store(string(rune('a'+level)) + " record")
+	w.levels = append(w.levels, p)
+}
+
+// who are the principals, by token.
+func (w *world) who(token string) (entitlement.Principal, bool) {
+	p := entitlement.Principal{
+		User:         entitlement.User{ID: token, Organisation: "own", Email: token + "@example.com", Role: entitlement.Role(token)},
+		Organisation: entitlement.Organisation{ID: "own", Name: "Own"}, Token: entitlement.Token{ID: "tok_" + token},
+	}
+	switch token {
+	case "operator", "security", "organisation-admin":
+	case "other":
+		p.User.Role, p.User.Organisation, p.Organisation = entitlement.Operator, "other", entitlement.Organisation{ID: "other", Name: "Other"}
+	case "report":
+		p.User.Role, p.Token.Scopes = entitlement.Operator, []string{api.ScopeReport}
+	case "release-engineer", "subscription-manager", "support", "administrator":
+		p.User.Organisation, p.Organisation = "", entitlement.Organisation{}
+	default:
+		return entitlement.Principal{}, false
+	}
+	return p, true
+}
+
+func (w *world) Login(_ context.Context, email, password, _ string) (string, entitlement.Token, error) {
+	w.logins++
+	if email != "operator@example.com" || password != "right passw0rd" {
+		return "", entitlement.Token{}, problem.New(problem.Credentials, "", "Invalid credentials")
+	}
+	return "operator", entitlement.Token{Expires: w.now.Add(time.Hour)}, nil
+}
+
+func (w *world) Principal(_ context.Context, token string) (entitlement.Principal, error) {
+	p, ok := w.who(token)
+	if !ok {
+		return p, problem.New(problem.Credentials, "", "Invalid credentials")
+	}
+	return p, nil
+}
+
+func (w *world) For(_ context.Context, p entitlement.Principal, l release.Line) (entitlement.Grant, error) {
+	if l != line || p.Organisation.ID == "other" {
+		return entitlement.Grant{}, problem.New(problem.NotEntitled, "Ask your vendor.", "Not subscribed to %s", l)
+	}
+	states := []release.State{release.Live}
+	if p.IsStaff() {
+		states = append(states, release.Testing)
+	}
+	return entitlement.Grant{Kind: entitlement.Paid, State: entitlement.Active, States: states}, nil
+}
+
+func (w *world) EULA(context.Context, entitlement.Principal) (entitlement.EULAState, error) {
+	return entitlement.EULAState{InForce: entitlement.EULA{Version: "1", Text: "terms"}}, nil
+}
+
+func (w *world) Accept(_ context.Context, p entitlement.Principal, version, _ string) error {
+	w.accepted = append(w.accepted, p.Organisation.ID+" "+version)
+	return nil
+}
+
+func (w *world) Levels(context.Context, release.Line) ([]release.Published, error) {
+	return w.levels, nil
+}
+
+func (w *world) Level(_ context.Context, l release.Line, level int) (release.Published, error) {
+	if l != line || level >= len(w.levels) {
+		return release.Published{}, fs.ErrNotExist
+	}
+	return w.levels[level], nil
+}
+
+func (w *world) MetadataFile(_ context.Context, file string) ([]byte, error) {
+	if file != "timestamp.json" {
+		return nil, fs.ErrNotExist
+	}
+	return []byte(`{"signed":{}}`), nil
+}
+
+func (w *world) ChangeMetadata(context.Context, func(online.Repository) error) error {
+	return problem.New(problem.Verification, "", "nothing is accepted here")
+}
+
+func (w *world) AddReport(_ context.Context, organisation string, _ time.Time, r fleet.Report) error {
+	if organisation != "own" && organisation != "other" && organisation != "" {
+		w.t.Errorf("a report of %q", organisation)
+	}
+	w.reports = append(w.reports, r)
+	return nil
+}
+
+func (w *world) Vendor(context.Context) (api.Vendor, error) { return api.Vendor{Name: "Vendor"}, nil }
+
+func (w *world) Ready(context.Context) error { return nil }
+
+func (w *world) Content(_ context.Context, ref release.Ref) ([]byte, error) {
+	data, ok := w.contents[ref.Sum]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return data, nil
+}
+
+func (w *world) Missing(_ context.Context, sums []digest.Digest) ([]digest.Digest, error) {
+	var missing []digest.Digest
+	for _, s := range sums {
+		if _, ok := w.contents[s]; !ok {
+			missing = append(missing, s)
+		}
+	}
+	return missing, nil
+}
