@@ -42,6 +42,9 @@ func sampled() []string { return []string{"write", "openat"} }
 // failures are the errors that calls are made to return, besides being killed.
 func failures() []string { return []string{"EIO", "ENOSPC", "EACCES", "EROFS"} }
 
+// terminate asks the tool to end, as Ctrl-C and a service manager do.
+const terminate = "signal=SIGTERM"
+
 // operation is one thing an operator does, with how the home is brought before it.
 type operation struct {
 	name   string
@@ -230,6 +233,9 @@ func (s *sweeper) operation(t *testing.T, op operation) {
 			if *sweep || s.rand.IntN(6) == 0 {
 				s.point(t, op, call, point, "error="+failures()[s.rand.IntN(len(failures()))], before, after)
 			}
+			if *sweep || s.rand.IntN(6) == 0 {
+				s.point(t, op, call, point, terminate, before, after)
+			}
 		}
 	}
 }
@@ -286,6 +292,9 @@ func (s *sweeper) point(t *testing.T, op operation, call string, n int, how stri
 	if ctx.Err() != nil {
 		t.Errorf("%s: hangs", name)
 		return
+	}
+	if how == terminate && r.Exit != op.ends && r.Exit != 130 {
+		s.fail(t, name, "exit %d, want 130, or %d for what was done already", r.Exit, op.ends)
 	}
 	if rec, err := s.lab.Do(t.Context(), home, "uplevel", "recover"); rec.Exit != 0 {
 		s.bad++
