@@ -1,28 +1,22 @@
 package server
 
 import (
-	"container/list"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"uplevel/internal/api"
 	"uplevel/internal/blob"
 	"uplevel/internal/digest"
 	"uplevel/internal/entitlement"
-	"uplevel/internal/manifest"
-	"uplevel/internal/object"
 	"uplevel/internal/problem"
 	"uplevel/internal/release"
 )
@@ -107,7 +101,7 @@ func (s *Service) object(w http.ResponseWriter, r *http.Request) {
 	name, q := r.PathValue("digest"), r.URL.Query()
 	sum, err := digest.Parse(name)
 	if err != nil {
-		notFound(w, r)
+		s.notFound(w, r)
 		return
 	}
 	want := s.signature(name, q.Get("expires"))
@@ -132,11 +126,6 @@ func (s *Service) object(w http.ResponseWriter, r *http.Request) {
 func (s *Service) metadataFile(w http.ResponseWriter, r *http.Request) {
 	file := r.PathValue("file")
 	data, err := s.Metadata.MetadataFile(r.Context(), file)
-	if errors.Is(err, fs.ErrNotExist) {
-		w.Header().Set("Cache-Control", "no-cache")
-		http.Error(w, "not found", http.StatusNotFound)
-		return
-	}
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -156,158 +145,23 @@ func (s *Service) target(w http.ResponseWriter, r *http.Request) {
 	number, isJSON := strings.CutSuffix(rest, ".json")
 	level, err := strconv.Atoi(number)
 	if line.Check() != nil || !isJSON || err != nil {
-		notFound(w, r)
+		s.notFound(w, r)
 		return
 	}
 	published, err := s.Catalogue.Level(r.Context(), line, level)
-	if err != nil || published.Record.Sum.String() != name {
-		notFound(w, r)
+	if err == nil && published.Record.Sum.String() != name {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		s.refuse(w, r, err)
 		return
 	}
 	data, err := s.Content.Content(r.Context(), published.Record)
 	if err != nil {
-		s.refuse(w, r, err)
+		s.refuse(w, r, fmt.Errorf("release record of %s level %d: %w", line, level, gone(err)))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	_, _ = w.Write(data)
-}
-
-// putObject takes an object in its stored form, decodes it on the way, and keeps it
-// only when its content has the digest of its name.
-func (s *Service) putObject(w http.ResponseWriter, r *http.Request) {
-	sum, err := digest.Parse(r.PathValue("digest"))
-	if err != nil {
-		notFound(w, r)
-		return
-	}
-	c := Caller{Authorization: r.Header.Get("Authorization"), address: addressOf(r)}
-	if _, err := s.may(r.Context(), c, entitlement.MayPublish); err != nil {
-		if a, ok := errors.AsType[*answer](err); ok {
-			writeProblem(w, a.Problem)
-		}
-		return
-	}
-	content := newChecked(http.MaxBytesReader(w, r.Body, manifest.MaxFile), sum)
-	err = s.Blobs.Put(r.Context(), blob.ObjectName(sum), content)
-	content.stop()
-	if errors.Is(err, digest.ErrMismatch) {
-		err = problem.New(problem.Verification, "Send the object again.", "The object sent is not %s: %w", sum, err)
-	}
-	if err != nil {
-		s.refuse(w, r, err)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// checked passes stored bytes on and ends with digest.ErrMismatch instead of io.EOF
-// unless what they decode to has the digest wanted.
-type checked struct {
-	r       io.Reader
-	want    digest.Digest
-	decode  *io.PipeWriter
-	verdict chan error
-}
-
-func newChecked(r io.Reader, want digest.Digest) *checked {
-	pr, pw := io.Pipe()
-	c := &checked{r: r, want: want, decode: pw, verdict: make(chan error, 1)}
-	go func() {
-		got, _, err := object.Sum(pr)
-		if err == nil && got != want {
-			err = fmt.Errorf("%w: want %s, got %s", digest.ErrMismatch, want, got)
-		} else if err != nil {
-			err = fmt.Errorf("%w: %w", digest.ErrMismatch, err)
-		}
-		_ = pr.CloseWithError(err)
-		c.verdict <- err
-	}()
-	return c
-}
-
-func (c *checked) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	if n > 0 {
-		if _, decodeErr := c.decode.Write(p[:n]); decodeErr != nil {
-			return 0, decodeErr
-		}
-	}
-	if errors.Is(err, io.EOF) {
-		_ = c.decode.Close()
-		if verdict := <-c.verdict; verdict != nil {
-			return 0, verdict
-		}
-	}
-	return n, err
-}
-
-// stop ends the decoder when the content was not read to its end.
-func (c *checked) stop() { _ = c.decode.CloseWithError(io.ErrUnexpectedEOF) }
-
-// memberCache knows which objects belong to the levels asked for lately.
-type memberCache struct {
-	mu    sync.Mutex
-	sets  map[digest.Digest]*list.Element
-	order list.List // of memberSet, the one used last first
-	size  int       // digests in all sets
-}
-
-type memberSet struct {
-	record  digest.Digest
-	members map[digest.Digest]bool
-}
-
-// maxMembers bounds the digests that are kept: about 50 MB.
-const maxMembers = 500_000
-
-// of returns the objects of a level: record, manifest, notes, and every file.
-func (c *memberCache) of(ctx context.Context, content Content, level release.Published) (map[digest.Digest]bool, error) {
-	c.mu.Lock()
-	if e, ok := c.sets[level.Record.Sum]; ok {
-		c.order.MoveToFront(e)
-		c.mu.Unlock()
-		return e.Value.(memberSet).members, nil //nolint:errcheck // the list holds nothing else
-	}
-	c.mu.Unlock()
-	text, err := content.Content(ctx, level.Manifest)
-	if err != nil {
-		return nil, fmt.Errorf("manifest of level %d: %w", level.Level, gone(err))
-	}
-	tree, err := manifest.Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	members := map[digest.Digest]bool{level.Record.Sum: true, level.Manifest.Sum: true, level.Notes.Sum: true}
-	for _, e := range tree.Entries() {
-		if e.Kind == manifest.File {
-			members[e.Sum] = true
-		}
-	}
-	c.add(memberSet{record: level.Record.Sum, members: members})
-	return members, nil
-}
-
-func (c *memberCache) add(s memberSet) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sets == nil {
-		c.sets = map[digest.Digest]*list.Element{}
-	}
-	if _, ok := c.sets[s.record]; ok {
-		return
-	}
-	c.sets[s.record] = c.order.PushFront(s)
-	c.size += len(s.members)
-	for c.size > maxMembers && c.order.Len() > 1 {
-		last := c.order.Remove(c.order.Back()).(memberSet) //nolint:errcheck // the list holds nothing else
-		delete(c.sets, last.record)
-		c.size -= len(last.members)
-	}
-}
-
-func cutPort(address string) (host, port string, ok bool) {
-	host, port, err := net.SplitHostPort(address)
-	return host, port, err == nil
 }

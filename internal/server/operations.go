@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -19,17 +20,14 @@ import (
 
 // Caller is what every operation that needs a token takes in.
 type Caller struct {
-	Authorization string `header:"Authorization" doc:"Bearer TOKEN"`
+	Authorization string `header:"Authorization" hidden:"true"`
 
 	address string
 }
 
 // Resolve keeps the client's address for the audit log.
 func (c *Caller) Resolve(ctx huma.Context) []error {
-	c.address = ctx.RemoteAddr()
-	if host, _, ok := cutPort(c.address); ok {
-		c.address = host
-	}
+	c.address = clientAddress(ctx.RemoteAddr(), ctx.Header("X-Forwarded-For"))
 	return nil
 }
 
@@ -47,18 +45,9 @@ type lineInPath struct {
 	Channel string `path:"channel" maxLength:"64"`
 }
 
-// config describes the API; documentation pages and schema links are not served.
-func config() huma.Config {
-	c := huma.DefaultConfig("Uplevel", "1")
-	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "/api/openapi", "", ""
-	c.CreateHooks = nil
-	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
-	return c
-}
-
 // operations registers API v1 on a mux.
 func (s *Service) operations(mux *http.ServeMux) huma.API {
-	a := humago.New(mux, config())
+	a := humago.New(mux, s.config())
 	post(a, "tokens", "Get a token for a password", api.MaxBody, s.newToken)
 	post(a, "check", "What may the caller have", api.MaxBody, s.check)
 	post(a, "deliveries", "Get URLs of a level's objects", api.MaxBody, s.deliveries)
@@ -70,22 +59,25 @@ func (s *Service) operations(mux *http.ServeMux) huma.API {
 	get(a, "vendor", "Who the vendor is", s.vendor)
 	get(a, "publishing/online-keys", "Public keys of snapshot and timestamp", s.onlineKeys)
 	get(a, "products/{product}/{version}/channels/{channel}/levels", "Levels that the caller may see", s.levels)
+	describeRest(a.OpenAPI())
 	return a
 }
 
 func post[I, O any](a huma.API, path, summary string, limit int64, do func(context.Context, *I) (*O, error)) {
-	huma.Register(a, operation(http.MethodPost, path, summary, limit), do)
+	huma.Register(a, operation(a, http.MethodPost, path, summary, limit), do)
 }
 
 func get[I, O any](a huma.API, path, summary string, do func(context.Context, *I) (*O, error)) {
-	huma.Register(a, operation(http.MethodGet, path, summary, 0), do)
+	huma.Register(a, operation(a, http.MethodGet, path, summary, 0), do)
 }
 
-func operation(method, path, summary string, limit int64) huma.Operation {
+// bodyTime is how long a megabyte of a request may take to come.
+const bodyTime = time.Minute
+
+func operation(a huma.API, method, path, summary string, limit int64) huma.Operation {
 	o := huma.Operation{
-		Method: method, Path: api.Prefix + "/" + path, Summary: summary,
-		OperationID: operationID(method, path), MaxBodyBytes: limit,
-		Errors: []int{400, 401, 403, 404, 409, 422, 500, 503},
+		Method: method, Path: api.Prefix + "/" + path, Summary: summary, OperationID: operationID(method, path),
+		MaxBodyBytes: limit, BodyReadTimeout: bodyTime * time.Duration(1+limit>>21), Responses: map[string]*huma.Response{"default": problemResponse(a.OpenAPI())},
 	}
 	if path != "tokens" && path != "vendor" {
 		o.Security = []map[string][]string{{"token": {}}}

@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -39,7 +41,7 @@ func (s *Service) outside(next http.Handler) http.Handler {
 				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 					panic(p)
 				}
-				s.Log.ErrorContext(r.Context(), "panic", slog.String("request_id", id), slog.Any("panic", p))
+				s.Log.ErrorContext(r.Context(), "panic", slog.String("request_id", id), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 				s.refuse(seen, r, errors.New("internal error"))
 			}
 			// The query is left out: it holds signatures.
@@ -59,9 +61,23 @@ func newRequestID() string {
 
 // addressOf returns the network address of the client, without port.
 func addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return clientAddress(r.RemoteAddr, r.Header.Get("X-Forwarded-For"))
+}
+
+// clientAddress returns who is at the other end: behind a proxy on this machine that is
+// whom the proxy names last. Nobody else is believed.
+func clientAddress(remote, forwarded string) string {
+	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
-		return r.RemoteAddr
+		host = remote
+	}
+	peer, err := netip.ParseAddr(host)
+	if err != nil || !peer.IsLoopback() {
+		return host
+	}
+	last := strings.TrimSpace(forwarded[strings.LastIndexByte(forwarded, ',')+1:])
+	if client, err := netip.ParseAddr(last); err == nil {
+		return client.String()
 	}
 	return host
 }
@@ -102,13 +118,46 @@ func tagged(next http.Handler) http.Handler {
 			tag := `"` + hex.EncodeToString(sum[:16]) + `"`
 			w.Header().Set("ETag", tag)
 			w.Header().Set("Cache-Control", "private, no-cache")
-			if r.Header.Get("If-None-Match") == tag {
+			if hasTag(r.Header.Get("If-None-Match"), tag) {
 				w.WriteHeader(http.StatusNotModified)
 				return
 			}
 		}
 		w.WriteHeader(b.status)
 		_, _ = w.Write(b.body.Bytes())
+	})
+}
+
+// hasTag reports whether a client has one of the answers it names; on the way its tag
+// may have become weak.
+func hasTag(list, tag string) bool {
+	for item := range strings.SplitSeq(list, ",") {
+		if item = strings.TrimSpace(item); item == "*" || strings.TrimPrefix(item, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// known answers requests for what the API does not have, or not with that method, as
+// problems.
+func (s *Service) known(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		b := &buffered{header: http.Header{}, status: http.StatusOK}
+		h.ServeHTTP(b, r)
+		if allowed := b.header.Get("Allow"); b.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", allowed)
+			s.refuse(w, r, &answer{Problem: api.Problem{
+				Title: "That method is not for this address", Status: b.status, Kind: problem.Usage.String(), Next: "Use " + allowed + ".",
+			}})
+			return
+		}
+		s.notFound(w, r)
 	})
 }
 
@@ -122,24 +171,49 @@ func (b *buffered) Header() http.Header         { return b.header }
 func (b *buffered) WriteHeader(status int)      { b.status = status }
 func (b *buffered) Write(p []byte) (int, error) { return b.body.Write(p) }
 
+// problemType is the content type of problem details.
+const problemType = "application/problem+json"
+
 // answer is a problem as it goes out: RFC 9457. It is huma's error type, too.
 type answer struct {
 	api.Problem
 	retryAfter int // seconds; 0: not said
 }
 
-func (a *answer) Error() string             { return a.Title }
-func (a *answer) GetStatus() int            { return a.Status }
-func (a *answer) ContentType(string) string { return "application/problem+json" }
+// Error returns the title.
+func (a *answer) Error() string { return a.Title }
+
+// GetStatus implements huma.StatusError.
+func (a *answer) GetStatus() int { return a.Status }
+
+// ContentType implements huma.ContentTypeFilter.
+func (a *answer) ContentType(string) string { return problemType }
+
+// GetHeaders implements huma.HeadersError.
+func (a *answer) GetHeaders() http.Header {
+	h := http.Header{"Cache-Control": {"no-store"}}
+	if a.retryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(a.retryAfter))
+	}
+	if a.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	return h
+}
 
 // answerTo is the one place that turns errors into answers. What has no kind is told as
 // "internal error" and logged.
 func (s *Service) answerTo(ctx context.Context, err error) *answer {
 	id, _ := ctx.Value(requestKey{}).(string)
+	if a, done := errors.AsType[*answer](err); done {
+		a.RequestID = id
+		return a
+	}
 	a := &answer{Problem: api.Problem{RequestID: id}}
 	if slowed, ok := errors.AsType[*access.SlowedError](err); ok {
 		a.retryAfter = int(slowed.Wait.Seconds()) + 1
 	}
+	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	p, known := errors.AsType[*problem.Error](err)
 	switch {
 	case known:
@@ -147,14 +221,18 @@ func (s *Service) answerTo(ctx context.Context, err error) *answer {
 		if a.retryAfter > 0 {
 			a.Status = http.StatusTooManyRequests
 		}
+		if tooLarge {
+			a.Status = http.StatusRequestEntityTooLarge
+		}
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, release.ErrLevel):
 		a.Title, a.Kind, a.Status = "There is no such thing here", problem.Failed.String(), http.StatusNotFound
+		a.Next = "Check the address and what was asked for."
 	case errors.Is(err, context.Canceled):
-		a.Title, a.Status = "The request was given up", http.StatusServiceUnavailable
+		a.Title, a.Kind, a.Status = "The request was given up", problem.Interrupted.String(), http.StatusServiceUnavailable
 	default:
 		s.Log.ErrorContext(ctx, "internal error", slog.String("request_id", id), slog.String("error", err.Error()))
-		a.Title, a.Status = "Internal error", http.StatusInternalServerError
-		a.Detail = "The service's log tells more under this request id."
+		a.Title, a.Kind, a.Status = "Internal error", problem.Unreachable.String(), http.StatusInternalServerError
+		a.Detail, a.Next = "The service's log tells more under this request id.", "Try again; if it stays, tell your vendor the request id."
 	}
 	return a
 }
@@ -162,22 +240,15 @@ func (s *Service) answerTo(ctx context.Context, err error) *answer {
 // refuse writes an error as problem details.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	a := s.answerTo(r.Context(), err)
-	if a.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(a.retryAfter))
+	for name, values := range a.GetHeaders() {
+		w.Header()[name] = values
 	}
-	writeProblem(w, a.Problem)
+	w.Header().Set("Content-Type", problemType)
+	w.WriteHeader(a.Status)
+	_ = json.NewEncoder(w).Encode(a.Problem)
 }
 
-func writeProblem(w http.ResponseWriter, p api.Problem) {
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(p)
-}
-
-func notFound(w http.ResponseWriter, r *http.Request) {
-	writeProblem(w, api.Problem{Title: "There is no such thing here", Status: http.StatusNotFound, Detail: r.URL.Path})
-}
+func (s *Service) notFound(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, fs.ErrNotExist) }
 
 func unavailable(err error) error {
 	return problem.New(problem.Unreachable, "Try again in a minute.", "The service is not ready: %w", err)

@@ -98,14 +98,22 @@ func (s *Service) Handler(roles ...string) http.Handler {
 	}
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", s.ready)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { notFound(w, r) })
+	mux.HandleFunc("/", s.notFound)
 	return s.outside(mux)
 }
 
 func (s *Service) routeAPI(mux *http.ServeMux) {
 	inner := http.NewServeMux()
-	s.operations(inner)
-	mux.Handle("/api/", gzhttp.GzipHandler(tagged(inner)))
+	text, err := describe(s.operations(inner))
+	inner.HandleFunc("GET "+openAPIPath, func(w http.ResponseWriter, r *http.Request) {
+		if err != nil {
+			s.refuse(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(text)
+	})
+	mux.Handle("/api/", gzhttp.GzipHandler(tagged(s.known(inner))))
 	mux.HandleFunc("PUT "+api.Prefix+"/publishing/objects/{digest}", s.putObject)
 }
 
