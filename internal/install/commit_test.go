@@ -491,3 +491,49 @@ func TestSecondToolIsRefusedByName(t *testing.T) {
 	}
 	nothingTemporary(t, h)
 }
+
+// TestALookThatFailsDuringUndoLosesNothing: an undo once took a failing look for "it is
+// there" and removed the only copy of the old file. Every look of an undo fails here
+// once; the next recovery must still find everything.
+func TestALookThatFailsDuringUndoLosesNothing(t *testing.T) {
+	t.Parallel()
+	p := planBetween(t, oldTree, newTree)
+	source, extra := contentsOf(oldTree, newTree), extraFor(t, newTree)
+	for n := 1; ; n++ {
+		looks, operations := 0, 0
+		h := newHome(t, oldTree, nil)
+		h.opts.Fault = func() error {
+			if operations++; operations == 14 {
+				h.lookFault = func(string) error {
+					if looks++; looks == n {
+						return errors.New("input/output error")
+					}
+					return nil
+				}
+				return errors.New("input/output error")
+			}
+			return nil
+		}
+		if err := h.Prepare(t.Context(), p, source, extra); err != nil {
+			t.Fatal(err)
+		}
+		_, err := h.Commit(t.Context())
+		if kind := problem.KindOf(err); kind != problem.RolledBack && kind != problem.Broken {
+			t.Fatalf("look %d failed: %v", n, err)
+		}
+		again := openHome(t, h.Dir(), nil)
+		if _, err := again.Recover(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(oldTree.withFolders(), read(t, again.Dir())); d != "" {
+			t.Fatalf("look %d failed: %s", n, d)
+		}
+		nothingTemporary(t, again)
+		if looks < n {
+			if n < 20 {
+				t.Fatalf("only %d looks failed", n)
+			}
+			return
+		}
+	}
+}

@@ -48,6 +48,8 @@ type Home struct {
 	root  *os.Root
 	opts  Options
 	state State
+
+	lookFault func(rel string) error // tests let a look fail
 }
 
 // Find returns the product home that a command means: dir if it is given, else the
@@ -161,15 +163,15 @@ func (h *Home) read(rel string, limit int64) ([]byte, error) {
 // CommitOpen reports whether a commit was cut and waits for [Home.Recover].
 func (h *Home) CommitOpen() bool {
 	_, err := h.lstat(journalFile)
-	return err == nil
+	return !errors.Is(err, fs.ErrNotExist) // what cannot be looked at must not be passed over
 }
 
 // cleanLitter removes staging folders that belong to no prepared change and files that
 // were being written when the power went.
 func (h *Home) cleanLitter(ctx context.Context) error {
-	keep := false
-	if _, err := h.lstat(pendingFile); err == nil {
-		keep = true
+	keep, err := h.present(pendingFile)
+	if err != nil {
+		return err
 	}
 	if !keep {
 		if err := h.removeStaging(ctx); err != nil {
@@ -223,6 +225,11 @@ func (h *Home) removePartials(dir string) error {
 // lstat looks at rel without following a link at its end; what lies below something
 // that is no folder is not there.
 func (h *Home) lstat(rel string) (fs.FileInfo, error) {
+	if h.lookFault != nil {
+		if err := h.lookFault(rel); err != nil {
+			return nil, err
+		}
+	}
 	info, err := h.root.Lstat(rel)
 	if err != nil && belowFile(err) {
 		return nil, &fs.PathError{Op: "lstat", Path: rel, Err: fs.ErrNotExist}

@@ -151,10 +151,10 @@ func (h *Home) back(o operation) error {
 	case remove:
 		return h.restoreOld(o)
 	case rmdir:
-		if _, err := h.lstat(o.Path); errors.Is(err, fs.ErrNotExist) {
-			return h.root.Mkdir(o.Path, fs.FileMode(o.OldMode))
+		if stands, err := h.present(o.Path); err != nil || stands {
+			return err
 		}
-		return nil
+		return h.root.Mkdir(o.Path, fs.FileMode(o.OldMode))
 	case chmod:
 		return ignoreMissing(h.root.Chmod(o.Path, fs.FileMode(o.OldMode)))
 	}
@@ -165,31 +165,50 @@ func (h *Home) unplace(o operation) error {
 	if o.Old != "" {
 		return h.restoreOld(o)
 	}
-	if _, err := h.lstat(o.New); err == nil {
-		return nil // was never placed
+	if staged, err := h.present(o.New); err != nil || staged {
+		return err // was never placed
 	}
 	// What was placed goes back to where it was staged: a folder may hold by now what a
 	// running product wrote into it.
 	return ignoreMissing(h.root.Rename(o.Path, o.New))
 }
 
+// restoreOld brings back what stood at a path. Nothing is concluded from a look that
+// failed: only from what is there, or certainly is not.
 func (h *Home) restoreOld(o operation) error {
-	if _, err := h.lstat(o.Old); errors.Is(err, fs.ErrNotExist) {
-		return nil // restored before the cut
-	} else if err != nil {
-		return err
+	if kept, err := h.present(o.Old); err != nil || !kept {
+		return err // restored before the cut
 	}
 	if o.Kind == place {
-		if _, err := h.lstat(o.New); errors.Is(err, fs.ErrNotExist) {
+		staged, err := h.present(o.New)
+		if err != nil {
+			return err
+		}
+		if !staged {
 			if err := ignoreMissing(h.root.Rename(o.Path, o.New)); err != nil {
 				return err
 			}
 		}
 	}
-	if _, err := h.lstat(o.Path); err == nil {
+	info, err := h.lstat(o.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case o.Was.is(identityOf(info)):
 		return h.root.Remove(o.Old) // never replaced: both are names of one file
+	default: // the operator put something there while the cut commit lay open
+		if err := h.root.Rename(o.Path, o.Path+".rescued"); err != nil {
+			return fmt.Errorf("rescuing %s: %w", o.Path, err)
+		}
 	}
 	return h.root.Rename(o.Old, o.Path)
+}
+
+// present reports whether something is at rel, or why that cannot be known.
+func (h *Home) present(rel string) (bool, error) {
+	_, err := h.lstat(rel)
+	return err == nil, ignoreMissing(err)
 }
 
 func ignoreMissing(err error) error {

@@ -160,15 +160,13 @@ func (h *Home) undoing() bool {
 	return err == nil && j.Direction == undo
 }
 
+// undoAll takes every operation back, the last first, and stops at the first that
+// cannot be: those before it may build on it.
 func (h *Home) undoAll(j journal) error {
-	var all error
 	for _, o := range slices.Backward(j.Operations) {
 		if err := h.back(o); err != nil {
-			all = errors.Join(all, fmt.Errorf("taking back %s %s: %w", o.Kind, o.Path, err))
+			return fmt.Errorf("taking back %s %s: %w", o.Kind, o.Path, err)
 		}
-	}
-	if all != nil {
-		return all
 	}
 	return h.closeJournal(j)
 }
