@@ -32,18 +32,28 @@ const maxMembers = 500_000
 
 // of returns the objects of a level: record, manifest, notes, and every file.
 func (c *memberCache) of(ctx context.Context, content Content, level release.Published) (map[digest.Digest]bool, error) {
-	c.mu.Lock()
-	if e, ok := c.sets[level.Record.Sum]; ok {
-		c.order.MoveToFront(e)
-		c.mu.Unlock()
-		return e.Value.(memberSet).members, nil //nolint:errcheck // the list holds nothing else
+	if members, ok := c.known(level.Record.Sum); ok {
+		return members, nil
 	}
-	c.mu.Unlock()
 	set, err, _ := c.once.Do(level.Record.Sum.String(), func() (any, error) {
+		if members, ok := c.known(level.Record.Sum); ok {
+			return members, nil
+		}
 		return c.read(context.WithoutCancel(ctx), content, level) // others wait for it, too
 	})
 	members, _ := set.(map[digest.Digest]bool)
 	return members, err
+}
+
+func (c *memberCache) known(record digest.Digest) (map[digest.Digest]bool, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.sets[record]
+	if !ok {
+		return nil, false
+	}
+	c.order.MoveToFront(e)
+	return e.Value.(memberSet).members, true //nolint:errcheck // the list holds nothing else
 }
 
 // read reads the manifest and remembers what it lists.

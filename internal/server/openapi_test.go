@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"uplevel/internal/digest"
 )
 
 var rewrite = flag.Bool("update", false, "write docs/api/openapi.json")
@@ -32,11 +34,29 @@ func TestOpenAPIIsPublished(t *testing.T) {
 // FuzzBodies sends anything to every operation that takes a body: an answer, never a
 // panic or an internal error.
 func FuzzBodies(f *testing.F) {
-	f.Add("check", `{"product":"shop","version":"1.0","channel":"full","level":0}`)
-	f.Add("deliveries", `{"product":"shop","version":"1.0","channel":"full","level":1,"objects":["zz"]}`)
-	f.Add("tokens", `{"email":"a@b","password":"p"}`)
-	f.Add("reports", `{"installation":"x","product":"shop"}`)
-	f.Add("publishing/missing", `{"objects":null}`)
+	sum := digest.Of([]byte("file 1")).String()
+	for _, seed := range [][2]string{
+		{"check", `{"product":"shop","version":"1.0","channel":"full","level":0}`},
+		{"check", `{"product":"shop","version":"1.0","channel":"full","level":-1}`},
+		{"check", `{"product":"shop","version":"1.0","channel":"full","level":1e99,"newer":{"field":[1]}}`},
+		{"check", `[[[[[[[[[[`}, {"check", `null`}, {"check", "\xff\xfe"}, {"check", ``},
+		{"deliveries", `{"product":"shop","version":"1.0","channel":"full","level":1,"objects":["zz"]}`},
+		{"deliveries", `{"product":"shop","version":"1.0","channel":"full","level":1,"objects":["` + sum + `","` + sum + `"]}`},
+		{"deliveries", `{"product":"shop","version":"1.0","channel":"full","level":9223372036854775807,"objects":null}`},
+		{"deliveries", `{"product":"shop","version":"1.0","channel":"full","level":1,"objects":[{}]}`},
+		{"tokens", `{"email":"a@b","password":"p"}`},
+		{"tokens", `{"email":"operator@example.com","password":"right passw0rd"}`},
+		{"tokens", `{"email":"\u0000","password":"\ud800"}`},
+		{"reports", `{"installation":"x","product":"shop"}`},
+		{"reports", `{"installation":"i","product":"shop","version":"1.0","channel":"full","level":1,"customised":0,"missing":0,"operation":"update","outcome":"ok","from_level":0,"host":"h","hotfixes":["a"]}`},
+		{"publishing/missing", `{"objects":null}`},
+		{"publishing/missing", `{"objects":["` + sum + `"]}`},
+		{"publishing/metadata", `{"metadata":[{"role":"root","data":"e30="}]}`},
+		{"publishing/metadata", `{"metadata":[{"role":"../root","data":"!"}]}`},
+		{"eula/acceptances", `{"version":"1"}`}, {"eula/acceptances", `{}`},
+	} {
+		f.Add(seed[0], seed[1])
+	}
 	f.Fuzz(func(t *testing.T, path, body string) {
 		switch path {
 		case "check", "deliveries", "tokens", "reports", "publishing/missing", "publishing/metadata", "eula/acceptances":
@@ -44,8 +64,14 @@ func FuzzBodies(f *testing.F) {
 			return
 		}
 		_, s := newWorld(t)
-		if got := ask(s.Handler(RoleAPI), http.MethodPost, "/api/v1/"+path, "administrator", body); got.Code >= 500 {
-			t.Errorf("%s %q: %d %s", path, body, got.Code, got.Body)
+		for _, token := range []string{"administrator", "operator"} {
+			got := ask(s.Handler(RoleAPI), http.MethodPost, "/api/v1/"+path, token, body)
+			if got.Code >= 500 {
+				t.Errorf("%s %q: %d %s", path, body, got.Code, got.Body)
+			}
+			if got.Code >= 400 && got.Header().Get("Content-Type") != problemType {
+				t.Errorf("%s %q: %d is no problem: %s", path, body, got.Code, got.Body)
+			}
 		}
 	})
 }
