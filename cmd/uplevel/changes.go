@@ -20,7 +20,7 @@ func (t *tool) planCommand() *cobra.Command {
 		if err := t.open(reads); err != nil {
 			return err
 		}
-		u, err := t.updater(reads, true)
+		u, err := t.updater(reads, needed)
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,7 @@ func (t *tool) prepareCommand() *cobra.Command {
 		if err := t.open(changes); err != nil {
 			return err
 		}
-		u, err := t.updater(changes, !discard)
+		u, err := t.updater(changes, map[bool]need{false: needed, true: alone}[discard])
 		if err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ func (t *tool) applyCommand() *cobra.Command {
 		if err := t.open(changes); err != nil {
 			return err
 		}
-		u, err := t.updater(changes, len(args) == 1)
+		u, err := t.updater(changes, map[bool]need{false: maybe, true: needed}[len(args) == 1])
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (t *tool) revertTo(ctx context.Context, opts update.RevertOptions, done int
 	if err := t.open(changes); err != nil {
 		return err
 	}
-	u, err := t.updater(changes, false)
+	u, err := t.updater(changes, maybe)
 	if err != nil {
 		return err
 	}
@@ -180,10 +180,5 @@ func (t *tool) local(m mode) (*update.Updater, error) {
 	if err := t.open(m); err != nil {
 		return nil, err
 	}
-	u, err := t.updater(m, false)
-	if err != nil {
-		return nil, err
-	}
-	u.Service, u.Fetch = nil, nil
-	return u, nil
+	return t.updater(m, alone)
 }

@@ -18,7 +18,7 @@ func (t *tool) checkCommand() *cobra.Command {
 		if err := t.open(checks); err != nil {
 			return err
 		}
-		u, err := t.updater(checks, true)
+		u, err := t.updater(checks, needed)
 		if err != nil {
 			return err
 		}

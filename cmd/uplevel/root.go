@@ -48,7 +48,7 @@ func (t *tool) rootUpdate(ctx context.Context) error {
 	if err := t.open(changes); err != nil {
 		return err
 	}
-	u, err := t.updater(changes, true)
+	u, err := t.updater(changes, needed)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (t *tool) resume(ctx context.Context) error {
 	if err := t.open(changes); err != nil {
 		return err
 	}
-	u, err := t.updater(changes, false)
+	u, err := t.updater(changes, maybe)
 	if err != nil {
 		return err
 	}

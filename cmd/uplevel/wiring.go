@@ -104,8 +104,17 @@ func (t *tool) trustedRoot() ([]byte, error) {
 	return nil, nil
 }
 
-// updater puts the parts together. Offline commands get no service.
-func (t *tool) updater(m mode, online bool) (*update.Updater, error) {
+// need is what a command wants of the service.
+type need int
+
+const (
+	alone  need = iota // neither network nor credentials
+	maybe              // reports, or fetches what is not kept, if it can
+	needed             // nothing goes without
+)
+
+// updater puts the parts together.
+func (t *tool) updater(m mode, n need) (*update.Updater, error) {
 	u := &update.Updater{
 		Home: update.OnDisk(t.home), Log: t.log, Now: t.now, Tool: toolVersion(), System: runtime.GOOS + "/" + runtime.GOARCH,
 		User: userName(), Machine: machineID,
@@ -116,7 +125,11 @@ func (t *tool) updater(m mode, online bool) (*update.Updater, error) {
 	if p := t.newProgress(); p != nil {
 		u.Progress = p
 	}
-	client, err := t.client(online)
+	client, err := t.client(n)
+	if err != nil && n == maybe {
+		t.log.Warn("the service is left out", "error", err)
+		client, err = nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -129,12 +142,12 @@ func (t *tool) updater(m mode, online bool) (*update.Updater, error) {
 			return nil, err
 		}
 	}
-	u.Other = t.other(m, online)
+	u.Other = t.other(m, n)
 	return u, nil
 }
 
 // other opens an updater of another home with the same options.
-func (t *tool) other(m mode, online bool) func(context.Context, string) (*update.Updater, error) {
+func (t *tool) other(m mode, n need) func(context.Context, string) (*update.Updater, error) {
 	return func(_ context.Context, home string) (*update.Updater, error) {
 		copied := *t
 		copied.options.dir = home
@@ -144,14 +157,14 @@ func (t *tool) other(m mode, online bool) func(context.Context, string) (*update
 		}
 		t.later(h.Close)
 		copied.home = h
-		return copied.updater(m, online)
+		return copied.updater(m, n)
 	}
 }
 
-// client returns the client of the service; nil where none is named and none is needed.
-func (t *tool) client(online bool) (*api.Client, error) {
+// client returns the client of the service; nil where none is needed and wanted.
+func (t *tool) client(n need) (*api.Client, error) {
 	switch {
-	case t.options.service == "" && !online:
+	case n == alone, t.options.service == "" && n == maybe:
 		return nil, nil //nolint:nilnil // no client is an answer: the command can do without
 	case t.options.service == "":
 		return nil, usage("Give --service, or put vendor.json from the vendor's pack into updates/.",
