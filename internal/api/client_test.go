@@ -100,21 +100,25 @@ func TestCalls(t *testing.T) {
 			func(ctx context.Context, c *Client) (any, error) {
 				return c.NewToken(ctx, TokenRequest{"a@b", `p"$\ü`})
 			},
-			"POST", "/api/v1/tokens", false, `{"email":"a@b","password":"p\"$\\ü"}`, Token{"upl_1", until}, Token{"upl_1", until},
+			"POST", "/api/v1/tokens", false, `{"email":"a@b","password":"p\"$\\ü"}`,
+			Token{"upl_1", until},
+			Token{"upl_1", until},
 		},
 		"check": {
 			func(ctx context.Context, c *Client) (any, error) {
 				return c.Check(ctx, CheckRequest{Product: "shop", Version: "1.0", Channel: "full", Level: 3})
 			},
 			"POST", "/api/v1/check", true, `{"product":"shop","version":"1.0","channel":"full","level":3}`,
-			CheckAnswer{MinimumTool: "1.2"}, CheckAnswer{MinimumTool: "1.2"},
+			CheckAnswer{MinimumTool: "1.2"},
+			CheckAnswer{MinimumTool: "1.2"},
 		},
 		"deliveries": {
 			func(ctx context.Context, c *Client) (any, error) {
 				return c.Deliveries(ctx, DeliveryRequest{Product: "shop", Version: "1.0", Channel: "full", Objects: []digest.Digest{sumX}})
 			},
 			"POST", "/api/v1/deliveries", true, `{"product":"shop","version":"1.0","channel":"full","level":0,"objects":["` + sumX.String() + `"]}`,
-			DeliveryAnswer{until, []Delivery{{sumX, "/objects/x", 7}}}, DeliveryAnswer{until, []Delivery{{sumX, "/objects/x", 7}}},
+			DeliveryAnswer{until, []Delivery{{sumX, "/objects/x", 7}}},
+			DeliveryAnswer{until, []Delivery{{sumX, "/objects/x", 7}}},
 		},
 		"reports": {
 			func(ctx context.Context, c *Client) (any, error) {
@@ -124,7 +128,9 @@ func TestCalls(t *testing.T) {
 		},
 		"eula": {
 			func(ctx context.Context, c *Client) (any, error) { return c.EULA(ctx) },
-			"GET", "/api/v1/eula", true, "", EULA{"1", "text", true}, EULA{"1", "text", true},
+			"GET", "/api/v1/eula", true, "",
+			EULA{"1", "text", true},
+			EULA{"1", "text", true},
 		},
 		"acceptances": {
 			func(ctx context.Context, c *Client) (any, error) { return nil, c.AcceptEULA(ctx, "2") },
@@ -132,25 +138,35 @@ func TestCalls(t *testing.T) {
 		},
 		"vendor": {
 			func(ctx context.Context, c *Client) (any, error) { return c.Vendor(ctx) },
-			"GET", "/api/v1/vendor", false, "", Vendor{Name: "v"}, Vendor{Name: "v"},
+			"GET", "/api/v1/vendor", false, "",
+			Vendor{Name: "v"},
+			Vendor{Name: "v"},
 		},
 		"levels": {
 			func(ctx context.Context, c *Client) (any, error) { return c.Levels(ctx, line) },
-			"GET", "/api/v1/products/shop/1.0/channels/full/levels", true, "", []Level{}, []Level{},
+			"GET", "/api/v1/products/shop/1.0/channels/full/levels", true, "",
+			[]Level{},
+			[]Level{},
 		},
 		"missing": {
 			func(ctx context.Context, c *Client) (any, error) { return c.Missing(ctx, []digest.Digest{sumX}) },
-			"POST", "/api/v1/publishing/missing", true, `{"objects":["` + sumX.String() + `"]}`, MissingAnswer{[]digest.Digest{sumX}}, []digest.Digest{sumX},
+			"POST", "/api/v1/publishing/missing", true, `{"objects":["` + sumX.String() + `"]}`,
+			MissingAnswer{[]digest.Digest{sumX}},
+			[]digest.Digest{sumX},
 		},
 		"metadata submission": {
 			func(ctx context.Context, c *Client) (any, error) {
 				return c.SubmitMetadata(ctx, MetadataSubmission{[]RoleMetadata{{"root", []byte("{}")}}})
 			},
-			"POST", "/api/v1/publishing/metadata", true, `{"metadata":[{"role":"root","data":"e30="}]}`, MetadataAnswer{5, 6}, MetadataAnswer{5, 6},
+			"POST", "/api/v1/publishing/metadata", true, `{"metadata":[{"role":"root","data":"e30="}]}`,
+			MetadataAnswer{5, 6},
+			MetadataAnswer{5, 6},
 		},
 		"online keys": {
 			func(ctx context.Context, c *Client) (any, error) { return c.OnlineKeys(ctx) },
-			"GET", "/api/v1/publishing/online-keys", true, "", OnlineKeys{[]byte("1"), []byte("2")}, OnlineKeys{[]byte("1"), []byte("2")},
+			"GET", "/api/v1/publishing/online-keys", true, "",
+			OnlineKeys{[]byte("1"), []byte("2")},
+			OnlineKeys{[]byte("1"), []byte("2")},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

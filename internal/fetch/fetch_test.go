@@ -106,7 +106,7 @@ type sent struct {
 	io.Reader
 	s   *source
 	sum digest.Digest
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // it is the request's
 }
 
 func (r *sent) Read(p []byte) (int, error) {

@@ -32,7 +32,7 @@ import (
 )
 
 // TestEveryErrorIsAProblem: whoever finds the error, it has one form.
-func TestEveryErrorIsAProblem(t *testing.T) {
+func TestEveryErrorIsAProblem(t *testing.T) { //nolint:tparallel // the log is looked at after all subtests
 	t.Parallel()
 	w, s := newWorld(t)
 	h := s.Handler(RoleAPI, RoleDelivery)
@@ -314,7 +314,7 @@ func TestBrokenUpload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequest("PUT", "/api/v1/publishing/objects/"+sum.String(),
+	r := httptest.NewRequest(http.MethodPut, "/api/v1/publishing/objects/"+sum.String(),
 		io.MultiReader(bytes.NewReader(form.Bytes()[:form.Len()/2]), iotest.ErrReader(io.ErrUnexpectedEOF)))
 	r.Header.Set("Authorization", "Bearer administrator")
 	got := httptest.NewRecorder()
@@ -406,9 +406,9 @@ func TestMemberCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	w, _ := newWorld(t)
 	c := &counting{world: w}
-	var cache memberCache
+	cache := memberCache{most: 4000}
 	var entries []manifest.Entry
-	for i := range maxMembers / 4 {
+	for i := range cache.most / 4 {
 		sum := digest.Of([]byte(fmt.Sprint(i)))
 		entries = append(entries, manifest.Entry{Path: fmt.Sprintf("%07d", i), Kind: manifest.File, Mode: 0o644, Size: 1, Sum: sum})
 	}
@@ -428,7 +428,7 @@ func TestMemberCacheIsBounded(t *testing.T) {
 		if _, err := cache.of(t.Context(), c, level(n)); err != nil {
 			t.Fatal(err)
 		}
-		if cache.size > maxMembers {
+		if cache.size > cache.most {
 			t.Errorf("holds %d members", cache.size)
 		}
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"fmt"
@@ -20,6 +21,7 @@ type memberCache struct {
 	sets  map[digest.Digest]*list.Element
 	order list.List // of memberSet, the one used last first
 	size  int       // digests in all sets
+	most  int       // of them; 0: maxMembers
 }
 
 type memberSet struct {
@@ -87,7 +89,7 @@ func (c *memberCache) add(s memberSet) {
 	}
 	c.sets[s.record] = c.order.PushFront(s)
 	c.size += len(s.members)
-	for c.size > maxMembers && c.order.Len() > 1 {
+	for c.size > cmp.Or(c.most, maxMembers) && c.order.Len() > 1 {
 		last := c.order.Remove(c.order.Back()).(memberSet) //nolint:errcheck // the list holds nothing else
 		delete(c.sets, last.record)
 		c.size -= len(last.members)

@@ -39,7 +39,10 @@ func FuzzBodies(f *testing.F) {
 		{"check", `{"product":"shop","version":"1.0","channel":"full","level":0}`},
 		{"check", `{"product":"shop","version":"1.0","channel":"full","level":-1}`},
 		{"check", `{"product":"shop","version":"1.0","channel":"full","level":1e99,"newer":{"field":[1]}}`},
-		{"check", `[[[[[[[[[[`}, {"check", `null`}, {"check", "\xff\xfe"}, {"check", ``},
+		{"check", `[[[[[[[[[[`},
+		{"check", `null`},
+		{"check", "\xff\xfe"},
+		{"check", ``},
 		{"deliveries", `{"product":"shop","version":"1.0","channel":"full","level":1,"objects":["zz"]}`},
 		{"deliveries", `{"product":"shop","version":"1.0","channel":"full","level":1,"objects":["` + sum + `","` + sum + `"]}`},
 		{"deliveries", `{"product":"shop","version":"1.0","channel":"full","level":9223372036854775807,"objects":null}`},
@@ -53,7 +56,8 @@ func FuzzBodies(f *testing.F) {
 		{"publishing/missing", `{"objects":["` + sum + `"]}`},
 		{"publishing/metadata", `{"metadata":[{"role":"root","data":"e30="}]}`},
 		{"publishing/metadata", `{"metadata":[{"role":"../root","data":"!"}]}`},
-		{"eula/acceptances", `{"version":"1"}`}, {"eula/acceptances", `{}`},
+		{"eula/acceptances", `{"version":"1"}`},
+		{"eula/acceptances", `{}`},
 	} {
 		f.Add(seed[0], seed[1])
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -240,9 +241,7 @@ func (s *Service) answerTo(ctx context.Context, err error) *answer {
 // refuse writes an error as problem details.
 func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	a := s.answerTo(r.Context(), err)
-	for name, values := range a.GetHeaders() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.GetHeaders())
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(a.Status)
 	_ = json.NewEncoder(w).Encode(a.Problem)

@@ -35,7 +35,6 @@ func Test(t *testing.T, open func(t *testing.T) blob.Store) {
 		"many writers and readers":       manyNames,
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			test(t, open(t))
 		})
 	}
@@ -94,6 +93,7 @@ func list(t *testing.T, s blob.Store, prefix string) []string {
 }
 
 func roundTrip(t *testing.T, s blob.Store) {
+	t.Helper()
 	big := strings.Repeat("0123456789abcdef", 1<<16)
 	put(t, s, "objects/ab/one", big)
 	put(t, s, "empty", "")
@@ -153,6 +153,7 @@ func names(t *testing.T, s blob.Store) {
 }
 
 func taken(t *testing.T, s blob.Store) {
+	t.Helper()
 	put(t, s, "a/b", "first")
 	r := &counting{r: strings.NewReader(strings.Repeat("second", 1<<18))}
 	if err := s.Put(t.Context(), "a/b", r); err != nil {
@@ -179,6 +180,7 @@ func (c *counting) Read(p []byte) (int, error) {
 }
 
 func failed(t *testing.T, s blob.Store) {
+	t.Helper()
 	broken := errors.New("connection lost")
 	for _, size := range []int{0, 1, 1 << 20} {
 		r := io.MultiReader(bytes.NewReader(make([]byte, size)), iotest.ErrReader(broken))
@@ -195,6 +197,7 @@ func failed(t *testing.T, s blob.Store) {
 }
 
 func cancelled(t *testing.T, s blob.Store) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r := io.MultiReader(strings.NewReader("half"), readerFunc(func([]byte) (int, error) {
 		cancel()
@@ -215,6 +218,7 @@ type readerFunc func([]byte) (int, error)
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func absent(t *testing.T, s blob.Store) {
+	t.Helper()
 	put(t, s, "a/b", "x")
 	for _, name := range []string{"c", "a", "a/c", "a/b/c", "x/y/z"} {
 		wantAbsent(t, s, name)
@@ -226,6 +230,7 @@ func absent(t *testing.T, s blob.Store) {
 }
 
 func listing(t *testing.T, s blob.Store) {
+	t.Helper()
 	all := []string{"a-b", "a.b", "a/b/c", "a/b/d", "a/bc", "ab", "b/a", "objects/00/00ff", "objects/01/01ff"}
 	shuffled := slices.Clone(all)
 	slices.Reverse(shuffled)
@@ -248,11 +253,15 @@ func listing(t *testing.T, s blob.Store) {
 }
 
 func leaving(t *testing.T, s blob.Store) {
+	t.Helper()
 	for _, name := range []string{"a/1", "a/2", "b/1"} {
 		put(t, s, name, "x")
 	}
 	seen := 0
-	for range s.List(t.Context(), "") {
+	for _, err := range s.List(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		seen++
 		break
 	}
@@ -273,6 +282,7 @@ func leaving(t *testing.T, s blob.Store) {
 }
 
 func oneName(t *testing.T, s blob.Store) {
+	t.Helper()
 	var wg sync.WaitGroup
 	contents := map[string]bool{}
 	for i := range 8 {
@@ -298,6 +308,7 @@ func oneName(t *testing.T, s blob.Store) {
 }
 
 func manyNames(t *testing.T, s blob.Store) {
+	t.Helper()
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
