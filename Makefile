@@ -5,7 +5,8 @@ export GOTOOLCHAIN := local
 
 PROGRAMS := uplevel upleveld uplevel-publish
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
-LINT     := build/tools/golangci-lint-2.15.0
+LINT_VERSION := 2.15.0
+LINT     := build/tools/golangci-lint-$(LINT_VERSION)
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,14 +44,24 @@ cross:
 tidy:
 	go mod tidy -diff
 
-lint: $(LINT)
+lint: $(LINT) ## every linter of .golangci.yml
+	$(LINT) config verify
 	$(LINT) run ./...
 
+tools: $(LINT) ## what check needs besides Go, into build/tools
+
+# Its version is part of its name, so that a new pin builds anew. One of the same version
+# that is installed already is taken as it is.
 $(LINT):
 	@mkdir -p build/tools
-	@echo "building golangci-lint (some minutes, once)"
-	GOBIN=$(CURDIR)/build/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-	@mv build/tools/golangci-lint $(LINT)
+	@have=$$(PATH="$$PATH:$$(go env GOPATH)/bin" command -v golangci-lint || true); \
+	if [ -n "$$have" ] && "$$have" version 2>/dev/null | grep -qF ' version $(LINT_VERSION) '; then \
+	  echo "taking $$have"; cp "$$have" $(LINT); \
+	else \
+	  echo "building golangci-lint $(LINT_VERSION) (some minutes, once)"; \
+	  GOBIN=$(CURDIR)/build/tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$(LINT_VERSION) && \
+	  mv build/tools/golangci-lint $(LINT); \
+	fi
 
 sweep: build ## cut update, apply, revert and continue at every system call
 	go test ./test/crash -count=1 -timeout 120m -args -sweep
@@ -67,4 +78,4 @@ vuln: ## known holes in dependencies (asks the vulnerability database)
 clean: ## remove what was built; the demo's downloads stay
 	rm -rf build/demo build/bin build/cross
 
-.PHONY: help demo journey build test deps check vet cross tidy lint sweep fuzz bench vuln clean
+.PHONY: help demo journey build test deps check vet cross tidy lint tools sweep fuzz bench vuln clean

@@ -32,7 +32,7 @@ type Lab struct {
 // Run is one finished process.
 type Run struct {
 	Wall, CPU time.Duration
-	PeakKB    int64
+	PeakKB    int64 // 0 where the system does not say
 	Output    string
 	Exit      int
 }
@@ -158,9 +158,7 @@ func (l *Lab) Do(ctx context.Context, dir, name string, args ...string) (Run, er
 	if cmd.ProcessState != nil {
 		r.Exit = cmd.ProcessState.ExitCode()
 		r.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-		if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-			r.PeakKB = u.Maxrss
-		}
+		r.PeakKB = peakKB(cmd.ProcessState)
 	}
 	if err != nil {
 		return r, fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, r.Output)
