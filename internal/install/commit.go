@@ -184,6 +184,9 @@ func (c *committer) operations(outcomes []plan.Outcome) error {
 		c.files = append(c.files, fileChange(o))
 		wasDir := o.Disk != nil && o.Disk.Kind == manifest.Dir
 		becomesDir := o.Result != nil && o.Result.Kind == manifest.Dir
+		if becomesDir && !wasDir && (st.Tree == "" || st.Tree == o.Path) && fs.FileMode(o.Result.Mode)&ownerWrites == 0 {
+			bits = append(bits, operation{Kind: chmod, Path: o.Path, Mode: o.Result.Mode, OldMode: o.Result.Mode | uint32(ownerWrites)})
+		}
 		switch {
 		case o.Action == plan.Mode:
 			bits = append(bits, operation{Kind: chmod, Path: o.Path, Mode: o.Result.Mode, OldMode: o.Disk.Mode})

@@ -537,3 +537,29 @@ func TestALookThatFailsDuringUndoLosesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestAFolderWithoutWritePermissionComesIn: its owner may not move such a folder, so it
+// gets its mode only when it stands in its place.
+func TestAFolderWithoutWritePermissionComesIn(t *testing.T) {
+	t.Parallel()
+	h := newHome(t, tree{"a": "0"}, nil)
+	p := planBetween(t, tree{"a": "0"}, tree{"a": "0", "closed/deep/file": "1"})
+	for i := range p.Outcomes {
+		if p.Outcomes[i].Result.Kind == manifest.Dir {
+			p.Outcomes[i].Result.Mode = 0o555
+		}
+	}
+	if err := h.Prepare(t.Context(), p, contentsOf(tree{"f": "1"}), extraFor(t, tree{"a": "0"})); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(filepath.Join(h.Dir(), "closed"), 0o755) })
+	t.Cleanup(func() { _ = os.Chmod(filepath.Join(h.Dir(), "closed/deep"), 0o755) })
+	for _, dir := range []string{"closed", "closed/deep"} {
+		if info, err := os.Stat(filepath.Join(h.Dir(), dir)); err != nil || info.Mode().Perm() != 0o555 {
+			t.Errorf("%s: %v, %v", dir, info, err)
+		}
+	}
+}

@@ -332,6 +332,10 @@ func (s *stager) side(o plan.Outcome, suffix string, e *manifest.Entry) error {
 	return err
 }
 
+// ownerWrites is what a folder's owner needs to move it to another folder; where the
+// level does not give it, it is taken away once the folder stands in its place.
+const ownerWrites fs.FileMode = 0o200
+
 // setTreeModes gives staged new folders their permission bits, the deepest first.
 func (h *Home) setTreeModes(p *Pending) error {
 	for _, o := range slices.Backward(p.Plan.Outcomes) {
@@ -339,7 +343,11 @@ func (h *Home) setTreeModes(p *Pending) error {
 		if !ok || o.Result == nil || o.Result.Kind != manifest.Dir || st.New == "" {
 			continue
 		}
-		if err := h.root.Chmod(st.New, fs.FileMode(o.Result.Mode)&fs.ModePerm); err != nil {
+		mode := fs.FileMode(o.Result.Mode) & fs.ModePerm
+		if st.Tree == "" {
+			mode |= ownerWrites
+		}
+		if err := h.root.Chmod(st.New, mode); err != nil {
 			return err
 		}
 	}
