@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,8 @@ type HomeReport struct {
 	Pristine   int      // files as the manifest lists them
 	Customised []string // files with other content
 	Missing    []string // listed and not there
+	Modes      []string // files and folders with other permission bits, where systems have them
+	Stale      []string // as before the last change: by the operator, or a change done by half
 	Findings   []string // what must not be: litter, damage, contradictions
 }
 
@@ -49,16 +52,28 @@ func Home(dir string) (HomeReport, error) {
 	j.report.Level = state.Level
 	j.litter()
 	j.store()
+	j.pending()
 	j.config(state)
+	j.stale(state)
 	if state.Manifest.Sum == "" {
 		return j.report, errors.New("state.json names no manifest")
 	}
-	text, err := j.object(state.Manifest.Sum)
-	if err != nil {
+	var text bytes.Buffer
+	if err := j.object(state.Manifest.Sum, &text, maxManifest); err != nil {
 		return j.report, fmt.Errorf("manifest: %w", err)
 	}
-	return j.report, j.files(text)
+	if int64(text.Len()) != state.Manifest.Size {
+		j.find("the manifest has %d bytes, state.json says %d", text.Len(), state.Manifest.Size)
+	}
+	return j.report, j.files(text.Bytes())
 }
+
+// What is read whole is read up to these many bytes; a file or object may have maxFile.
+const (
+	maxJSON     = 1 << 30 // a history entry names every file of a level
+	maxManifest = 64 << 20
+	maxFile     = 1 << 40
+)
 
 type homeJudge struct {
 	dir    string
@@ -72,7 +87,12 @@ func (j *homeJudge) find(format string, args ...any) {
 func (j *homeJudge) path(rel string) string { return filepath.Join(j.dir, filepath.FromSlash(rel)) }
 
 func (j *homeJudge) readJSON(rel string, into any) error {
-	data, err := os.ReadFile(j.path(rel))
+	f, err := os.Open(j.path(rel))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxJSON))
 	if err != nil {
 		return err
 	}
@@ -120,32 +140,39 @@ func (j *homeJudge) store() {
 		if strings.Contains(e.Name(), ".partial-") {
 			continue
 		}
-		if _, err := j.object(e.Name()); err != nil {
+		if err := j.object(e.Name(), io.Discard, maxFile); err != nil {
 			j.find("store: %s: %v", e.Name(), err)
 		}
 	}
 }
 
-func (j *homeJudge) object(name string) ([]byte, error) {
+// object decodes an object of at most limit bytes into w, and compares it with its name.
+func (j *homeJudge) object(name string, w io.Writer, limit int64) error {
+	if sum, err := hex.DecodeString(name); err != nil || len(sum) != sha256.Size {
+		return errors.New("it is not named by a digest")
+	}
 	f, err := os.Open(j.path("updates/store/" + name))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
-	dec, err := zstd.NewReader(f)
+	dec, err := zstd.NewReader(f, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(8<<20))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer dec.Close()
 	h := sha256.New()
-	var content bytes.Buffer
-	if _, err := io.Copy(io.MultiWriter(h, &content), dec); err != nil {
-		return nil, err
+	n, err := io.Copy(io.MultiWriter(h, w), io.LimitReader(dec, limit+1))
+	if err != nil {
+		return err
+	}
+	if n > limit {
+		return fmt.Errorf("it holds more than %d bytes", limit)
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != name {
-		return nil, fmt.Errorf("its content is %s", got)
+		return fmt.Errorf("its content is %s", got)
 	}
-	return content.Bytes(), nil
+	return nil
 }
 
 // config compares what other programs read with the state, and the history with both.
@@ -186,22 +213,55 @@ func (j *homeJudge) files(text []byte) error {
 	for lines.Scan() {
 		f := strings.Split(lines.Text(), "\t")
 		switch {
-		case f[0] == "dir" && len(f) == 3:
-			if info, err := os.Lstat(j.path(f[2])); err != nil || !info.IsDir() {
+		case f[0] == "dir" && len(f) == 3 && filepath.IsLocal(f[2]):
+			info, err := os.Lstat(j.path(f[2]))
+			if err != nil || !info.IsDir() {
 				j.report.Missing = append(j.report.Missing, f[2])
+				continue
 			}
-		case f[0] == "link" && len(f) == 3:
+			j.mode(f[2], info, f[1])
+		case f[0] == "link" && len(f) == 3 && filepath.IsLocal(f[1]):
 			target, err := os.Readlink(j.path(f[1]))
 			j.sort(f[1], err, target == f[2])
-		case f[0] == "file" && len(f) == 5:
-			data, err := os.ReadFile(j.path(f[4]))
-			sum := sha256.Sum256(data)
-			j.sort(f[4], err, hex.EncodeToString(sum[:]) == f[3])
+		case f[0] == "file" && len(f) == 5 && filepath.IsLocal(f[4]):
+			sum, info, err := j.sum(f[4])
+			j.sort(f[4], err, err == nil && sum == f[3] && strconv.FormatInt(info.Size(), 10) == f[2])
+			if err == nil {
+				j.mode(f[4], info, f[1])
+			}
 		default:
 			return fmt.Errorf("the manifest has a line that cannot be: %.80q", lines.Text())
 		}
 	}
 	return lines.Err()
+}
+
+// mode compares permission bits, on systems that have them.
+func (j *homeJudge) mode(path string, info fs.FileInfo, want string) {
+	if runtime.GOOS != "windows" && fmt.Sprintf("%04o", info.Mode().Perm()) != want {
+		j.report.Modes = append(j.report.Modes, path)
+	}
+}
+
+var errNoFile = errors.New("it is no regular file")
+
+// sum hashes the regular file at path; a link in its place is none.
+func (j *homeJudge) sum(path string) (string, fs.FileInfo, error) {
+	info, err := os.Lstat(j.path(path))
+	switch {
+	case err != nil:
+		return "", nil, err
+	case !info.Mode().IsRegular():
+		return "", info, errNoFile
+	}
+	f, err := os.Open(j.path(path))
+	if err != nil {
+		return "", info, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), info, err
 }
 
 func (j *homeJudge) sort(path string, err error, same bool) {

@@ -83,6 +83,11 @@ func TestEachDamageIsFound(t *testing.T) {
 		"config unreadable":  write("updates/config.json", "{"),
 		"history disagrees":  write("updates/history/000001.json", `{"to": {"level": 2}}`),
 		"history ahead":      write("updates/history/000002.json", `{}`),
+		"pending unreadable": write("updates/staging/pending.json", "{"),
+		"nobody waits":       write("updates/staging/pending.json", `{"held": false}`),
+		"staged is gone":     write("updates/staging/pending.json", `{"held": true, "staged": {"bin/run": {"new": "updates/staging/new-1"}}}`),
+		"side file is gone":  write("updates/staging/pending.json", `{"held": true, "sides": ["bin/run.new"]}`),
+		"no digest":          write("updates/store/readme", "no object"),
 		"history missing":    func(dir string) error { return os.Remove(filepath.Join(dir, "updates/history/000001.json")) },
 	} {
 		dir := soundHome(t)
@@ -118,6 +123,35 @@ func TestChangedAndMissingFilesAreNamed(t *testing.T) {
 	}
 	r, err := Home(dir)
 	if err != nil || len(r.Customised) != 1 || r.Customised[0] != "bin/run" || len(r.Missing) != 1 || r.Missing[0] != "l" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// TestModesLinksAndHalfChangesAreNamed looks at what is neither litter nor content.
+func TestModesLinksAndHalfChangesAreNamed(t *testing.T) {
+	t.Parallel()
+	dir := soundHome(t)
+	before := sha256.Sum256([]byte("run"))
+	entry := fmt.Sprintf(`{"to": {"level": 3}, "files": [{"path": "bin/run", "before": {"kind": "file", "sum": "%x"}, "after": {"kind": "file", "sum": "00"}},
+		{"path": "l", "before": {"kind": "link", "target": "elsewhere"}}]}`, before)
+	if err := os.WriteFile(filepath.Join(dir, "updates/history/000001.json"), []byte(entry), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(dir, "bin/run"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Home(dir)
+	if err != nil || len(r.Findings) > 0 || len(r.Stale) != 1 || r.Stale[0] != "bin/run" || len(r.Modes) != 1 || r.Modes[0] != "bin/run" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	// The same bytes behind a link are another thing.
+	if err := os.Rename(filepath.Join(dir, "bin/run"), filepath.Join(dir, "bin/real")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", filepath.Join(dir, "bin/run")); err != nil {
+		t.Fatal(err)
+	}
+	if r, err = Home(dir); err != nil || len(r.Customised) != 1 || r.Customised[0] != "bin/run" {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
