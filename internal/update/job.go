@@ -176,7 +176,8 @@ func (j *job) work(ctx context.Context) error {
 		return err
 	}
 	j.rules = rules
-	rules.Occupied = j.u.occupied(j.from.tree, j.to.tree)
+	look := &glance{home: j.u.Home.Dir(), trees: []manifest.Tree{j.from.tree, j.to.tree}}
+	rules.Occupied = look.occupied
 	made, err := plan.Make(plan.Plan{
 		Kind: plan.Update, Product: j.line.Product, Version: j.line.Version,
 		From:     j.from.point(),
@@ -185,6 +186,9 @@ func (j *job) work(ctx context.Context) error {
 		Outcomes: reconcile.Update(j.from.tree, j.disk, j.to.tree, rules),
 		Floors:   floors(j.wish.between(j.target.Level)),
 	})
+	if look.err != nil {
+		return look.err
+	}
 	if err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}

@@ -210,12 +210,16 @@ func (r *reversal) work(ctx context.Context, changes []Change) (err error) {
 	if err != nil {
 		return err
 	}
-	rules := reconcile.Rules{OnConflict: r.opts.OnConflict, Occupied: r.u.occupied(committed, former, r.from.tree)}
+	look := &glance{home: r.u.Home.Dir(), trees: []manifest.Tree{committed, former, r.from.tree}}
+	rules := reconcile.Rules{OnConflict: r.opts.OnConflict, Occupied: look.occupied}
 	r.plan, err = plan.Make(plan.Plan{
 		Kind: plan.Revert, Product: state.Product, Version: state.Version,
 		From: r.from.point(), To: r.to.point(), RevertTo: r.first.ID,
 		Outcomes: reconcile.Revert(committed, disk, former, rules, r.opts.DiscardEdits),
 	})
+	if look.err != nil {
+		return look.err
+	}
 	if err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}

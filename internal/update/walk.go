@@ -16,25 +16,43 @@ import (
 // errFound ends a walk early.
 var errFound = errors.New("found")
 
-// occupied returns a function that reports whether a folder of the home holds, at any
-// depth, something that no tree lists. What cannot be looked at counts as something.
-func (u *Updater) occupied(trees ...manifest.Tree) func(dir string) bool {
-	return func(dir string) bool {
-		root, err := os.OpenRoot(u.Home.Dir())
-		if err != nil {
-			return true
+// glance looks into folders of the home for what no tree lists.
+type glance struct {
+	home  string
+	trees []manifest.Tree
+	err   error // the first look that failed: then nothing may be concluded
+}
+
+// occupied reports whether a folder of the home holds, at any depth, something that no
+// tree lists.
+func (g *glance) occupied(dir string) bool {
+	root, err := os.OpenRoot(g.home)
+	if err != nil {
+		g.failed(err)
+		return true
+	}
+	defer root.Close()
+	err = fs.WalkDir(root.FS(), dir, func(p string, _ fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // went while we looked
 		}
-		defer root.Close()
-		err = fs.WalkDir(root.FS(), dir, func(p string, _ fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			if p != dir && !listed(p, trees) {
-				return errFound
-			}
-			return nil
-		})
-		return err != nil
+		if err != nil {
+			return err
+		}
+		if p != dir && !listed(p, g.trees) {
+			return errFound
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errFound) {
+		g.failed(err)
+	}
+	return err != nil
+}
+
+func (g *glance) failed(err error) {
+	if g.err == nil {
+		g.err = fmt.Errorf("looking into the product's folders: %w", err)
 	}
 }
 
