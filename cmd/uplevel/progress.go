@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -116,48 +117,46 @@ func (p *told) tell(always bool) {
 	fmt.Fprintf(p.out, "%s\n", text)
 }
 
-// bars draws progress on a terminal, a bar a phase.
+// bars draws progress on a terminal: one line for the phase at work, gone when it ends.
 type bars struct {
 	out io.Writer
 
-	mu      sync.Mutex
-	all     *mpb.Progress
-	bar     *mpb.Bar
-	byBytes bool
+	mu    sync.Mutex
+	all   *mpb.Progress
+	bar   *mpb.Bar
+	bytes bool
+	done  atomic.Int64 // items; read while drawing
 }
 
-// Start begins a phase.
+// Start begins a phase. One within another takes its place.
 func (p *bars) Start(phase string, items int, bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	total := int64(items)
-	counter := decor.CountersNoUnit("%d of %d")
-	after := []decor.Decorator{decor.Percentage(decor.WC{W: 5})}
-	p.byBytes = bytes > 0
-	if p.byBytes {
-		total = bytes
-		counter = decor.CountersKibiByte("% .1f of % .1f")
-		after = []decor.Decorator{decor.AverageSpeed(decor.SizeB1024(0), "% .1f", decor.WC{W: 12}), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)}
+	p.clear()
+	p.done.Store(0)
+	p.bytes = bytes > 0
+	p.all = mpb.New(mpb.WithOutput(p.out), mpb.WithWidth(24), mpb.WithRefreshRate(120*time.Millisecond))
+	name := decor.Name(pad(phase, 12))
+	if !p.bytes {
+		// Nothing tells how far such a phase is: only that it is at work, and since when.
+		p.bar = p.all.New(0, mpb.SpinnerStyle().PositionLeft(), mpb.BarWidth(3),
+			mpb.PrependDecorators(name), mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_GO)))
+		return
 	}
-	p.all = mpb.New(mpb.WithOutput(p.out), mpb.WithWidth(30), mpb.WithRefreshRate(120*time.Millisecond))
-	p.bar = p.all.AddBar(total, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(pad(phase, 8)), counter), mpb.AppendDecorators(after...))
+	count := decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%d/%d ", p.done.Load(), items) })
+	moved := decor.Any(func(s decor.Statistics) string { return size(s.Current) + " of " + size(s.Total) })
+	p.bar = p.all.AddBar(bytes, mpb.BarRemoveOnComplete(), mpb.PrependDecorators(name, count, moved), mpb.AppendDecorators(
+		decor.AverageSpeed(decor.SizeB1000(0), "% .1f", decor.WC{W: 10}), decor.Name(" "), decor.AverageETA(decor.ET_STYLE_GO)))
 }
 
-// Item names what is done now.
-func (p *bars) Item(string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.bar != nil && !p.byBytes {
-		p.bar.Increment()
-	}
-}
+// Item counts what is begun.
+func (p *bars) Item(string) { p.done.Add(1) }
 
 // Bytes counts.
 func (p *bars) Bytes(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar != nil && p.byBytes {
+	if p.bar != nil && p.bytes {
 		p.bar.IncrInt64(n)
 	}
 }
@@ -166,10 +165,16 @@ func (p *bars) Bytes(n int64) {
 func (p *bars) Done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.clear()
+}
+
+// clear takes the line away, full or not: a bar that is waited for until it is full
+// would wait for ever where fewer items come than were announced.
+func (p *bars) clear() {
 	if p.bar == nil {
 		return
 	}
-	p.bar.SetTotal(-1, true)
+	p.bar.Abort(true)
 	p.all.Wait()
 	p.bar, p.all = nil, nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -449,5 +450,29 @@ func TestWithdrawnEULAAndLower(t *testing.T) {
 	other := w.home()
 	if code, said := w.said(other, nil, "", "update", "--accept-eula"); code != 0 || !strings.Contains(said, "level 1.0 to 1.1") {
 		t.Errorf("EULA accepted: exit %d: %s", code, said)
+	}
+}
+
+// TestUpdateOnATerminal has everything on a terminal, where progress is drawn: it must
+// end, and leave nothing of the drawing behind.
+func TestUpdateOnATerminal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	home := w.home()
+	cmd := exec.CommandContext(ctx, w.Path("bin/uplevel"), "update")
+	cmd.Dir, cmd.Env = home, append(append([]string{}, w.Env...), "TERM=xterm", "UPLEVEL_CACHE="+home+"-cache")
+	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 24, Cols: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	seen, _ := io.ReadAll(terminal) // ends with EIO when the other side is closed
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v, seen %q", err, seen)
+	}
+	if !strings.Contains(string(seen), "\x1b[32mshop-1 went from level 1.0 to 1.2.") {
+		t.Errorf("seen %q", seen)
 	}
 }
