@@ -196,7 +196,7 @@ func (c *Client) refusal(answer *http.Response) error {
 	p.Status = answer.StatusCode // what the connection says counts
 	kind := kindOf(p)
 	if kind == problem.Credentials {
-		return invalidCredentials(p)
+		return invalidCredentials(p, answer.Request)
 	}
 	text := p.Title
 	if p.Detail != "" {
@@ -209,7 +209,7 @@ func (c *Client) refusal(answer *http.Response) error {
 }
 
 // invalidCredentials says so in plain words, with the hint that most often helps.
-func invalidCredentials(p Problem) error {
+func invalidCredentials(p Problem, asked *http.Request) error {
 	text := "Invalid credentials"
 	if !strings.HasPrefix(p.Title, text) {
 		text += ": " + p.Title
@@ -217,6 +217,9 @@ func invalidCredentials(p Problem) error {
 		text = p.Title
 	}
 	next := "Check user and password. In a shell, put a password with $ or other special characters into single quotes."
+	if asked != nil && asked.Header.Get("Authorization") != "" {
+		next = "The token was refused: it may be over, taken back or cut short. Ask for another one."
+	}
 	if p.Status == http.StatusTooManyRequests && p.Next != "" {
 		next = p.Next
 	}

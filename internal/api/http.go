@@ -183,7 +183,7 @@ func causeOf(err error) cause {
 	case errors.As(err, &dns):
 		return cause{"its name is not known (DNS)", networkNext, !dns.IsTemporary && !dns.IsTimeout}
 	case errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid):
-		return cause{"its TLS certificate is not trusted", "Give the authority that signed it with --ca-cert, or check that nobody stands between.", true}
+		return cause{"its TLS certificate is not trusted", "Give the authority that signed it with --ca-cert, or see to it that nobody stands between.", true}
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return cause{"what answers there does not speak TLS", "Check the address and the port, and whether a proxy stands between.", true}
 	case errors.Is(err, errRedirect):

@@ -60,7 +60,7 @@ func (h *Home) Commit(ctx context.Context) (Committed, error) {
 
 func unresolved(open []string) error {
 	return problem.New(problem.Conflicts,
-		"Write FILE.final beside each, or use resolve FILE --mine, --theirs or --file; then run --continue.",
+		"Write FILE.final beside each, or decide with resolve FILE --mine, --theirs or --file F; then run --continue.",
 		"Not resolved yet: %s", strings.Join(open, ", ")).
 		Standing("The product is wholly at its old level and can run; every .final is kept.")
 }

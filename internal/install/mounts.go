@@ -67,7 +67,7 @@ func join(dir, name string) string {
 // refuseMountPoint refuses a path that is itself a mount point: no rename can replace it.
 func (m mounts) refuseMountPoint(path string) error {
 	if slices.Contains(m, path) {
-		return problem.New(problem.Refused, "Unmount it, or update what is mounted there by its own means.",
+		return problem.New(problem.Refused, "Unmount it, or see to what is mounted there by its own means.",
 			"%s is a mount point and would have to be replaced", path)
 	}
 	return nil
