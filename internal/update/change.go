@@ -129,9 +129,11 @@ func conflictsError(r *Result) error {
 	if n != 1 {
 		what = fmt.Sprintf("%d files were changed both here and by the vendor", n)
 	}
-	return problem.New(problem.Conflicts,
-		"See them with conflicts, decide each with resolve or by writing FILE.final, then run --continue.",
-		"%s: %s", what, shorten(r.Files.Conflicts)).
+	next := "See them with conflicts, decide each with resolve or by writing FILE.final, then run --continue."
+	if r.DryRun {
+		next = "Run update: it writes both versions beside each file, for you to decide; or say --on-conflict mine or theirs."
+	}
+	return problem.New(problem.Conflicts, next, "%s: %s", what, shorten(r.Files.Conflicts)).
 		Standing("The product is wholly at level " + r.From.Name + " and can run.")
 }
 

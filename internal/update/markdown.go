@@ -44,6 +44,9 @@ func sorted(lists ...[]string) []string {
 	return slices.Compact(all)
 }
 
+// SummaryText is the summary of the updates that r brought, as Markdown.
+func (r *Result) SummaryText() []byte { return summary(r) }
+
 // summary writes the descriptions of all updates between two levels as Markdown.
 func summary(r *Result) []byte {
 	var b strings.Builder

@@ -19,7 +19,8 @@ import (
 
 // Revert brings back what stood before the last change, or before the one that To
 // names, from the local store; the service is asked only for pristine content that the
-// store lacks. While a change is pending it is dropped instead, and nothing else happens.
+// store lacks. While a change is pending it is dropped instead, and nothing else happens,
+// unless To says where to go: then the pending change gives way to the way there.
 func (u *Updater) Revert(ctx context.Context, opts RevertOptions) (*Result, error) {
 	res := u.newResult("revert", u.Home.State())
 	res.DryRun = opts.DryRun
@@ -27,10 +28,10 @@ func (u *Updater) Revert(ctx context.Context, opts RevertOptions) (*Result, erro
 		res = u.newResult("revert", u.Home.State())
 		res.DryRun = opts.DryRun
 		pending, err := u.Home.Pending()
-		if err == nil {
+		if err == nil && opts.To == "" {
 			return u.drop(pending, res, opts.DryRun)
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		r := &reversal{u: u, opts: opts, res: res}
@@ -115,7 +116,7 @@ func undone(history []Change, id int) []Change {
 func (r *reversal) choose(history []Change) (Change, error) {
 	stack := inForce(history)
 	if len(stack) == 0 {
-		return Change{}, noBackups(errors.New("no update was made here"))
+		return Change{}, noBackups(errors.New("there is no update to take back"))
 	}
 	if r.opts.To == "" {
 		return stack[len(stack)-1], nil
