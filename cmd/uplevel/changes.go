@@ -48,6 +48,9 @@ func writePlan(name string, p *plan.Plan) error {
 func (t *tool) prepareCommand() *cobra.Command {
 	var discard bool
 	cmd := t.command("prepare", "Do everything but the commit, while the product runs", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+		if err := t.notInACopy(); err != nil {
+			return err
+		}
 		if err := t.open(changes); err != nil {
 			return err
 		}
@@ -67,8 +70,19 @@ func (t *tool) prepareCommand() *cobra.Command {
 	return cmd
 }
 
+// notInACopy refuses --to for commands that would change the original all the same.
+func (t *tool) notInACopy() error {
+	if t.options.to == "" {
+		return nil
+	}
+	return usage("Leave --to out, or use update.", "--to makes a copy and goes with update only")
+}
+
 func (t *tool) applyCommand() *cobra.Command {
 	return t.command("apply [FILE]", "Commit what was prepared, or carry out a plan file", cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
+		if err := t.notInACopy(); err != nil {
+			return err
+		}
 		if err := t.open(changes); err != nil {
 			return err
 		}
@@ -81,13 +95,13 @@ func (t *tool) applyCommand() *cobra.Command {
 			res, err := u.ApplyPrepared(ctx, t.options.update(t.getenv))
 			return t.showChange(res, err)
 		}
-		data, err := readOption("apply", args[0], maxPlan)
+		data, err := readBounded(args[0], maxPlan)
 		if err != nil {
-			return err
+			return usage("Name a file that plan -o FILE made.", "The plan cannot be read: %w", err)
 		}
 		p, err := plan.Parse(data)
 		if err != nil {
-			return usage("Make a plan with "+t.name()+" plan -o FILE.", "%s is no plan: %w", args[0], err)
+			return usage("Make a plan with "+t.typed()+" plan -o FILE.", "%s is no plan: %w", args[0], err)
 		}
 		t.rememberBackup()
 		res, err := u.Apply(ctx, p, t.options.update(t.getenv))

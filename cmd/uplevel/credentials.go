@@ -34,12 +34,14 @@ func (c *credentials) get(ctx context.Context) (string, error) {
 	o := &c.tool.options
 	// A publisher's environment may name a token file; a user who is named as well wins
 	// over it, and a token file on the command line over both.
-	if o.tokenFile != "" && (o.given["token-file"] || o.username == "") {
+	if o.tokenFile != "" && (o.given["token-file"] || o.username == "" && !o.given[o.passwordFrom()]) {
 		data, err := readOption("token-file", o.tokenFile, maxSecret)
 		if err != nil {
 			return "", err
 		}
-		c.token = strings.TrimSpace(string(data))
+		if c.token = strings.TrimSpace(string(data)); c.token == "" {
+			return "", usage("Name a file that holds a token with --token-file.", "--token-file: %s is empty", o.tokenFile)
+		}
 		return c.token, nil
 	}
 	user, err := c.tool.user(ctx)
@@ -77,26 +79,55 @@ func (t *tool) user(ctx context.Context) (string, error) {
 	return t.ask(ctx, "Email: ", false)
 }
 
-// password returns the password: by flag, file, command, standard input, or at the
-// prompt. From all but the flag exactly one line end is dropped.
-func (t *tool) password(ctx context.Context, user string) (string, error) {
-	o := t.options
+// passwordFrom names the option that gives the password: one on the command line before
+// one in the environment. It is empty when there is none.
+func (o *options) passwordFrom() string {
+	set := map[string]bool{
+		"password-file": o.passwordFile != "", "password-stdin": o.passwordStdin,
+		"password-command": o.passwordCommand != "", "password": o.password != "",
+	}
+	for _, byFlag := range []bool{true, false} {
+		for _, name := range []string{"password-file", "password-stdin", "password-command", "password"} {
+			if set[name] && o.given[name] == byFlag {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// password returns the password: from an option, or as typed at the prompt. From a file,
+// a command and standard input exactly one line end is dropped.
+func (t *tool) password(ctx context.Context, user string) (password string, err error) {
+	o := &t.options
+	from := o.passwordFrom()
 	switch {
-	case o.passwordFile != "":
-		data, err := readOption("password-file", o.passwordFile, maxSecret)
-		return dropLineEnd(data), err
-	case o.passwordStdin:
-		data, err := io.ReadAll(io.LimitReader(t.stdin, maxSecret))
-		return dropLineEnd(data), err
-	case o.passwordCommand != "":
-		return t.passwordFromCommand(ctx, o.passwordCommand)
-	case o.password != "":
+	case from == "password":
 		return o.password, nil
-	case !t.onTerminal():
+	case from == "" && !t.onTerminal():
 		return "", usage("Give --password-file, --password-stdin, --password-command or --token-file.",
 			"There is no terminal to ask for the password: --password is missing")
+	case from == "":
+		return t.ask(ctx, "Password for "+user+": ", true)
+	case from == "password-command":
+		password, err = t.passwordFromCommand(ctx, o.passwordCommand)
+	default:
+		password, err = t.passwordFromInput(from)
 	}
-	return t.ask(ctx, "Password for "+user+": ", true)
+	if err == nil && password == "" {
+		err = usage("See that it gives the password.", "--%s gives an empty password", from)
+	}
+	return password, err
+}
+
+// passwordFromInput reads the file that was named, or standard input.
+func (t *tool) passwordFromInput(from string) (string, error) {
+	if from == "password-file" {
+		data, err := readOption(from, t.options.passwordFile, maxSecret)
+		return dropLineEnd(data), err
+	}
+	data, err := io.ReadAll(io.LimitReader(t.stdin, maxSecret))
+	return dropLineEnd(data), err
 }
 
 // passwordFromCommand runs a program, without a shell: words are split at spaces.

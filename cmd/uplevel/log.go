@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
+
+	"uplevel/internal/update"
 )
 
 // openLog opens today's log of the product. A log that cannot be written is no reason
@@ -32,6 +35,80 @@ func (t *tool) openLog() {
 	t.logFile = name
 	t.log = slog.New(&lines{out: f, mu: &sync.Mutex{}})
 	t.log.Debug("started", "program", t.name(), "version", toolVersion(), "command", safeArguments(t.args[1:]))
+	s := t.home.State()
+	t.log.Debug("product", "home", t.home.Dir(), "product", s.Line().ProductVersion(), "channel", s.Channel,
+		"level", s.Line().LevelName(s.Level), "service", t.options.service, "system", runtime.GOOS+"/"+runtime.GOARCH)
+}
+
+// logResult has the outcome of a change in the log, file by file, for support.
+func (t *tool) logResult(r *update.Result) {
+	if r == nil || t.logFile == "" {
+		return
+	}
+	f := r.Files
+	t.log.Info("result", "operation", r.Operation, "outcome", r.Outcome, "from", r.From.Name, "to", r.To.Name,
+		"added", len(f.Added), "modified", len(f.Modified), "removed", len(f.Removed), "conflicts", len(f.Conflicts),
+		"download", r.Download, "disk_need", r.DiskNeed, "commit_ms", r.CommitMillis, "history", r.History, "report_error", r.ReportError)
+	for _, list := range []struct {
+		what  string
+		paths []string
+	}{
+		{"added", f.Added}, {"modified", f.Modified}, {"removed", f.Removed}, {"merged", f.Merged}, {"conflict", f.Conflicts},
+		{"customised", f.Customised}, {"absent", f.Absent}, {"adopted", f.Adopted}, {"rescued", f.Rescued},
+	} {
+		for _, p := range list.paths {
+			t.log.Debug(list.what, "path", p)
+		}
+	}
+}
+
+// noted writes phases to the log and hands them on.
+type noted struct {
+	update.Progress // nil: nobody else is told
+
+	log *slog.Logger
+	now func() time.Time
+
+	mu    sync.Mutex
+	phase string
+	began time.Time
+}
+
+// Start begins a phase.
+func (p *noted) Start(phase string, items int, bytes int64) {
+	p.mu.Lock()
+	p.phase, p.began = phase, p.now()
+	p.mu.Unlock()
+	p.log.Debug("phase begins", "phase", phase, "items", items, "bytes", bytes)
+	if p.Progress != nil {
+		p.Progress.Start(phase, items, bytes)
+	}
+}
+
+// Item names what is done now.
+func (p *noted) Item(name string) {
+	p.log.Debug("item", "name", name)
+	if p.Progress != nil {
+		p.Progress.Item(name)
+	}
+}
+
+// Bytes counts.
+func (p *noted) Bytes(n int64) {
+	if p.Progress != nil {
+		p.Progress.Bytes(n)
+	}
+}
+
+// Done ends the phase.
+func (p *noted) Done() {
+	p.mu.Lock()
+	phase, took := p.phase, p.now().Sub(p.began)
+	p.mu.Unlock()
+	p.log.Debug("phase ends", "phase", phase, "took", took)
+	if p.Progress != nil {
+		p.Progress.Done()
+	}
 }
 
 // safeArguments is the command line with what may be secret left out.

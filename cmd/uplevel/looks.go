@@ -48,7 +48,7 @@ func (t *tool) tellCheck(r update.CheckResult) {
 				t.sayf("  %10s must not be missed: %s\n", "", l.Floor)
 			}
 		}
-		t.sayf("\nSee what it would do with %s plan; update with %s update.\n", t.name(), t.name())
+		t.sayf("\nSee what it would do with %s plan; update with %s update.\n", t.typed(), t.typed())
 	}
 	if w := r.Withdrawn; w != nil {
 		t.sayf("%s\n", t.red("The installed level was withdrawn: "+w.Reason))
@@ -118,7 +118,7 @@ func (t *tool) tellVerify(r update.VerifyResult) {
 			t.sayf("  mode %s instead of %s: %s\n", m.Have, m.Want, m.Path)
 		}
 	} else if len(r.Foreign) > 0 {
-		t.sayf("%d files and folders are not the vendor's (list them with --verbose).\n", len(r.Foreign))
+		t.sayf("Not the vendor's: %s (list them with --verbose).\n", plural(len(r.Foreign), "path"))
 	}
 	for _, d := range r.Damaged {
 		t.sayf("%s\n", t.red("Damaged: "+d.What+": "+d.Why))
@@ -151,7 +151,7 @@ func (t *tool) historyCommand() *cobra.Command {
 		}
 		id, err := strconv.Atoi(strings.TrimPrefix(args[0], "#"))
 		if err != nil {
-			return usage("See the changes with "+t.name()+" history.", "Change %.20q: want a number", args[0])
+			return usage("See the changes with "+t.typed()+" history.", "Change %.20q: want a number", args[0])
 		}
 		res, err := u.HistoryEntry(ctx, id)
 		return t.show(res, err, func() {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -29,6 +30,7 @@ type options struct {
 	passwordStdin, noBackup, noChangelog  bool
 	resume, dryRun, revert, getSummary    bool
 	verbose, yes, acceptEULA, atLeast     bool
+	version                               bool
 	noReport, stopAtFloor, restoreRemoved bool
 	reportHost, offline, strict           bool
 	keep                                  int
@@ -124,6 +126,9 @@ func (o *options) check(getenv func(string) string) error {
 	if o.resume && o.revert {
 		return usage("Give one of them.", "--continue and --revert contradict each other")
 	}
+	if o.to != "" && (o.resume || o.revert) {
+		return usage("Leave --to out.", "--to makes a copy and goes with update only")
+	}
 	return nil
 }
 
@@ -148,16 +153,21 @@ func states(getenv func(string) string) []release.State {
 	return []release.State{state}
 }
 
+// readBounded reads a file that is no larger than limit.
+func readBounded(name string, limit int64) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)
+	}
+	return os.ReadFile(name)
+}
+
 // readOption reads a file that an option names, bounded.
 func readOption(flag, name string, limit int64) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err == nil && info.Size() > limit {
-		return nil, usage("Name another file.", "--%s: %s is larger than %d bytes", flag, name, limit)
-	}
-	var data []byte
-	if err == nil {
-		data, err = os.ReadFile(name)
-	}
+	data, err := readBounded(name, limit)
 	if err != nil {
 		return nil, problem.New(problem.Usage, "Name a file that can be read with --"+flag+".", "--%s: %w", flag, err)
 	}

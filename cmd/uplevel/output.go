@@ -82,6 +82,7 @@ func (t *tool) show(result any, err error, table func()) error {
 
 // showChange prints the outcome of a change, also of one that waits for the operator.
 func (t *tool) showChange(res *update.Result, err error) error {
+	t.logResult(res)
 	conflicts := problem.KindOf(err) == problem.Conflicts
 	if err != nil && !conflicts {
 		if t.options.output == outputJSON {
@@ -95,7 +96,7 @@ func (t *tool) showChange(res *update.Result, err error) error {
 	t.tellChange(res)
 	if t.options.template != "" && res != nil {
 		if tplErr := t.printTemplate(res.Template()); tplErr != nil {
-			return tplErr
+			t.tellf("%s: %s\n", t.name(), oneLine(tplErr.Error())) // what was done counts, not how it is told
 		}
 	}
 	return err
@@ -110,14 +111,20 @@ func (t *tool) tellChange(r *update.Result) {
 	case update.Planned:
 		t.sayf("%s-%s would go from level %s to %s.\n", r.Product, r.Version, r.From.Name, r.To.Name)
 	case update.Prepared:
-		t.sayf("Level %s is prepared; the product is still wholly at %s. Commit it with %s apply.\n", r.To.Name, r.From.Name, t.name())
+		t.sayf("Level %s is prepared; the product is still wholly at %s. Commit it with %s apply.\n", r.To.Name, r.From.Name, t.typed())
 	case update.Conflicts:
+		if r.DryRun {
+			t.sayf("%s-%s would be prepared to go from level %s to %s, and wait for the conflicts to be decided.\n", r.Product, r.Version, r.From.Name, r.To.Name)
+			break
+		}
 		t.sayf("Level %s is prepared; the product is still wholly at %s and can run.\n", r.To.Name, r.From.Name)
 	case update.Done:
 		t.sayf("%s\n", t.green(fmt.Sprintf("%s-%s went from level %s to %s.", r.Product, r.Version, r.From.Name, r.To.Name)))
 	case update.Failed:
 	}
-	t.tellFiles(r)
+	if r.Outcome != update.Dropped { // what was dropped is no change
+		t.tellFiles(r)
+	}
 	t.tellGain(r)
 	t.tellCosts(r)
 	t.tellMessages(r.Messages)
@@ -129,7 +136,7 @@ func (t *tool) tellFiles(r *update.Result) {
 	if len(f.Added)+len(f.Modified)+len(f.Removed) > 0 {
 		t.sayf("Files: %d added, %d modified, %d removed.\n", len(f.Added), len(f.Modified), len(f.Removed))
 	}
-	if t.options.verbose || r.Outcome == update.Planned {
+	if t.options.verbose || r.Outcome == update.Planned || r.DryRun {
 		t.listIf("Added", f.Added)
 		t.listIf("Modified", f.Modified)
 		t.listIf("Removed", f.Removed)
@@ -194,23 +201,49 @@ func (t *tool) tellGain(r *update.Result) {
 
 func (t *tool) tellCosts(r *update.Result) {
 	switch r.Outcome {
-	case update.Planned:
+	case update.Planned, update.Conflicts:
+		if r.Outcome == update.Conflicts && !r.DryRun {
+			break
+		}
 		t.sayf("Download: %s. Disk needed: %s (%s).\n", size(r.Download), size(r.DiskNeed), r.DiskFormula)
 	case update.Done:
-		t.sayf("Committed in %s. Kept for going back: %s (%s). Go back with: %s %s\n",
-			elapsed(time.Duration(r.CommitMillis)*time.Millisecond), size(r.Store.Bytes), levelsKept(r.Store.Levels), t.name(), orText(r.Back, "revert"))
+		t.tellDone(r)
 		if r.Backup != "" {
 			t.sayf("Full copy: %s (%s)\n", r.Backup, size(r.BackupBytes))
 		}
-		if t.options.getSummary && r.Summary != "" {
-			if text, err := readOption("get-summary", filepath.Join(r.Home, filepath.FromSlash(r.Summary)), 64<<20); err == nil {
-				t.sayf("\n%s\n", text)
-			}
-		}
-	case update.Nothing, update.Prepared, update.Conflicts, update.Dropped, update.Failed:
+		t.tellSummary(r)
+	case update.Nothing, update.Prepared, update.Dropped, update.Failed:
 	}
 	if r.ReportError != "" {
 		t.sayf("The service could not be told: %s\n", oneLine(r.ReportError))
+	}
+}
+
+// tellDone says how to go back, where there is something to go back to.
+func (t *tool) tellDone(r *update.Result) {
+	if t.copied {
+		t.sayf("The updated product is in %s; the original is as it was.\n", r.Home)
+	}
+	t.sayf("Committed in %s. Kept for going back: %s (%s).", elapsed(time.Duration(r.CommitMillis)*time.Millisecond), size(r.Store.Bytes), levelsKept(r.Store.Levels))
+	if r.Store.Levels > 0 {
+		t.sayf(" Go back with: %s %s", t.typed(), orText(r.Back, "revert"))
+	}
+	t.sayf("\n")
+}
+
+// tellSummary prints the summary of the updates if it is wanted. Of a change that was
+// prepared earlier only the file is left; where it was not to be read, it is named.
+func (t *tool) tellSummary(r *update.Result) {
+	kept := filepath.Join(r.Home, filepath.FromSlash(r.Summary))
+	switch {
+	case t.options.getSummary && len(r.Gain.Updates) > 0:
+		t.sayf("\n%s\n", r.SummaryText())
+	case t.options.getSummary && r.Summary != "":
+		if text, err := readBounded(kept, 64<<20); err == nil {
+			t.sayf("\n%s\n", text)
+		}
+	case len(r.Gain.Updates) == 0 && r.Summary != "":
+		t.sayf("What it brings, with instructions: %s\n", r.Summary)
 	}
 }
 
@@ -233,10 +266,10 @@ func (t *tool) tellConflicts(r update.ConflictsResult) {
 		}
 	}
 	if r.Unresolved > 0 {
-		t.sayf("Decide each with %s resolve PATH --mine|--theirs|--file F, or write PATH.final;\nthen go on with %s --continue.\n", t.name(), t.name())
+		t.sayf("Decide each with %s resolve PATH --mine|--theirs|--file F, or write PATH.final;\nthen go on with %s --continue.\n", t.typed(), t.typed())
 		return
 	}
-	t.sayf("All are decided: go on with %s --continue.\n", t.name())
+	t.sayf("All are decided: go on with %s --continue.\n", t.typed())
 }
 
 func (t *tool) tellPending(p *update.PendingInfo) {
@@ -245,10 +278,10 @@ func (t *tool) tellPending(p *update.PendingInfo) {
 	}
 	t.sayf("Pending: %s to level %s is prepared", p.Operation, p.To.Name)
 	if n := len(p.Unresolved); n > 0 {
-		t.sayf("; %s to decide (see %s conflicts).\n", plural(n, "conflict"), t.name())
+		t.sayf("; %s to decide (see %s conflicts).\n", plural(n, "conflict"), t.typed())
 		return
 	}
-	t.sayf("; commit it with %s apply.\n", t.name())
+	t.sayf("; commit it with %s apply.\n", t.typed())
 }
 
 func (t *tool) tellMessages(messages []api.Message) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"uplevel/internal/problem"
 	"uplevel/internal/update"
 )
 
@@ -16,13 +17,24 @@ func (t *tool) rootCommand() *cobra.Command {
 			"Without a command: update to --level (default: the latest). Every option can be given in the\n" +
 			"environment as UPLEVEL_NAME; nothing ever prompts without a terminal.",
 		Args: usageOf(cobra.NoArgs), SilenceErrors: true, SilenceUsage: true,
-		Version: toolVersion(),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return t.rootUpdate(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if t.options.version {
+				return t.tellVersion()
+			}
+			return t.rootUpdate(cmd.Context())
+		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return t.options.fromEnvironment(cmd, t.getenv)
+			if err := t.options.fromEnvironment(cmd, t.getenv); err != nil {
+				return err
+			}
+			if t.options.version || cmd.Name() == "version" {
+				return t.checkTemplate(versionInfo{})
+			}
+			some := []string{"path"}
+			return t.checkTemplate(update.TemplateData{Added: some, Modified: some, Removed: some, Conflicts: some})
 		},
 	}
-	root.SetVersionTemplate(t.name() + " {{.Version}}\n")
+	root.Flags().BoolVar(&t.options.version, "version", false, "print the tool's version, as the command does")
 	t.options.flags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("See "+cmd.CommandPath()+" --help.", "%w", err)
@@ -55,6 +67,7 @@ func (t *tool) rootUpdate(ctx context.Context) error {
 	t.rememberBackup()
 	if t.options.to != "" {
 		res, err := u.ToDirectory(ctx, t.options.to, t.options.update(t.getenv))
+		t.copied = !t.options.dryRun && (err == nil || problem.KindOf(err) == problem.Conflicts)
 		return t.showChange(res, err)
 	}
 	res, err := u.Update(ctx, t.options.update(t.getenv))

@@ -32,13 +32,32 @@ type tool struct {
 	log     *slog.Logger
 	logFile string // empty: this command keeps no log
 	cleanup []func() error
-	exit    int // of a command that ends without an error
+	exit    int  // of a command that ends without an error
+	copied  bool // the change is made to a copy, in --to
 }
 
 // name is what the program calls itself: the name of its file.
 func (t *tool) name() string {
 	name := filepath.Base(t.args[0])
 	return strings.TrimSuffix(name, ".exe")
+}
+
+// typed is how the program is called in a command to type next: with the product that
+// was named, or the copy that was made of it, so that the line works as it stands.
+func (t *tool) typed() string {
+	dir := ""
+	switch {
+	case t.home != nil && t.copied:
+		dir = t.options.to
+	case t.options.given["dir"]:
+		dir = t.options.dir
+	default:
+		return t.name()
+	}
+	if strings.ContainsFunc(dir, func(r rune) bool { return strings.ContainsRune(" \t'\"$`\\*?;&|<>()", r) }) {
+		dir = "'" + strings.ReplaceAll(dir, "'", `'\''`) + "'"
+	}
+	return t.name() + " --dir " + dir
 }
 
 // run runs the command line and returns the exit code.
@@ -87,6 +106,9 @@ func (t *tool) fail(err error) int {
 		return kind.ExitCode()
 	}
 	p, ok := errors.AsType[*problem.Error](err)
+	if ok {
+		t.log.Debug("advice", "stands", t.standing(p), "next", p.Next)
+	}
 	if !ok {
 		p = problem.New(problem.Failed, "Run it again with --verbose, or ask support.", "%w", err)
 	}
@@ -139,7 +161,7 @@ func (t *tool) moreAt() string {
 // it can be typed as it stands.
 func (t *tool) withName(next string) string {
 	commands := regexp.MustCompile(`\b([Rr]un|with|or) (update|check|prepare|plan|apply|conflicts|resolve|revert|recover|history|verify|--continue)\b`)
-	return commands.ReplaceAllString(next, "$1 "+t.name()+" $2")
+	return commands.ReplaceAllString(next, "$1 "+strings.ReplaceAll(t.typed(), "$", "$$")+" $2")
 }
 
 // usage is an error of wrong usage.
@@ -159,7 +181,7 @@ func (t *tool) command(use, short string, args cobra.PositionalArgs, body func(c
 func usageOf(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return usage("See "+cmd.CommandPath()+" --help.", "%w", err)
+			return usage("Type "+cmd.UseLine()+"; see "+cmd.CommandPath()+" --help.", "%w", err)
 		}
 		return nil
 	}

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"text/template"
 
 	"github.com/spf13/cobra"
@@ -41,28 +44,44 @@ func (t *tool) versionInfo() versionInfo {
 }
 
 func (t *tool) versionCommand() *cobra.Command {
-	return t.command("version", "Print the tool's version", cobra.NoArgs, func(context.Context, []string) error {
-		v := t.versionInfo()
-		switch {
-		case t.options.template != "":
-			return t.printTemplate(v)
-		case t.options.output == outputJSON:
-			return t.printJSON(v, nil)
-		}
-		t.sayf("%s %s (%s/%s, %s)\n", t.name(), v.UpdateVersion, v.OS, v.Architecture, v.GoVersion)
-		return nil
-	})
+	return t.command("version", "Print the tool's version", cobra.NoArgs, func(context.Context, []string) error { return t.tellVersion() })
 }
 
-// printTemplate prints data through the operator's own template.
-func (t *tool) printTemplate(data any) error {
+func (t *tool) tellVersion() error {
+	v := t.versionInfo()
+	switch {
+	case t.options.template != "":
+		return t.printTemplate(v)
+	case t.options.output == outputJSON:
+		return t.printJSON(v, nil)
+	}
+	t.sayf("%s %s (%s/%s, %s)\n", t.name(), v.UpdateVersion, v.OS, v.Architecture, v.GoVersion)
+	return nil
+}
+
+// checkTemplate refuses a template that cannot be printed before anything is done: after
+// an update it would be too late. The sample is of the kind that will be printed.
+func (t *tool) checkTemplate(sample any) error {
 	tpl, err := template.New("template").Parse(t.options.template)
 	if err == nil {
-		err = tpl.Execute(t.stdout, data)
+		err = tpl.Execute(io.Discard, sample)
 	}
 	if err != nil {
 		return usage("Correct --template.", "--template: %w", err)
 	}
-	t.sayf("\n")
+	return nil
+}
+
+// printTemplate prints data through the operator's own template, whole or not at all.
+func (t *tool) printTemplate(data any) error {
+	var text strings.Builder
+	tpl, err := template.New("template").Parse(t.options.template)
+	if err == nil {
+		err = tpl.Execute(&text, data)
+	}
+	if err != nil {
+		return fmt.Errorf("--template: %w", err)
+	}
+	t.sayf("%s\n", text.String())
 	return nil
 }

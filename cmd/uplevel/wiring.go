@@ -60,7 +60,7 @@ func (t *tool) open(m mode) error {
 // readVendor reads vendor.json from the home, or from beside the program.
 func (t *tool) readVendor(executable string) error {
 	for _, name := range t.beside("vendor.json", executable) {
-		data, err := readOption("dir", name, 64<<10)
+		data, err := readBounded(name, 64<<10)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -122,8 +122,8 @@ func (t *tool) updater(m mode, n need) (*update.Updater, error) {
 	if t.options.reportHost {
 		u.Host, _ = os.Hostname()
 	}
-	if p := t.newProgress(); p != nil {
-		u.Progress = p
+	if p := t.newProgress(); p != nil || t.logFile != "" {
+		u.Progress = &noted{Progress: p, log: t.log, now: t.now}
 	}
 	client, err := t.client(n)
 	if err != nil && n == maybe {

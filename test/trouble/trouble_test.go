@@ -222,6 +222,14 @@ func TestTroubleHasItsCodeAndChangesNothing(t *testing.T) {
 		{name: "bad value", args: []string{"update", "--on-conflict", "ours"}, exit: 10, words: "--on-conflict"},
 		{name: "no user, no terminal", env: nobody, args: []string{"update"}, exit: 10, words: "--username"},
 		{name: "no password, no terminal", env: nobody, args: []string{"update", "-u", "x@example.com"}, exit: 10, words: "--password"},
+		{name: "password by flag before the environment", env: []string{"UPLEVEL_PASSWORD_FILE=/nowhere"}, args: []string{"update", "-p", "wrong"}, exit: 11, words: "Invalid credentials"},
+		{name: "empty password", env: nobody, stdin: "\n", args: []string{"update", "-u", "x@example.com", "--password-stdin"}, exit: 10, words: "--password-stdin gives an empty password"},
+		{name: "empty token", args: []string{"update", "--token-file", "/dev/null"}, exit: 10, words: "/dev/null is empty"},
+		{name: "token refused", args: []string{"update", "--token-file", w.Path("dist/1/LICENSE")}, exit: 11, words: "Ask for another one"},
+		{name: "broken template", args: []string{"update", "--template", "{{.Modified"}, exit: 10, words: "--template: "},
+		{name: "template of an unknown field", args: []string{"update", "--template", "{{.Changed}}"}, exit: 10, words: "Changed"},
+		{name: "copy of what is only prepared", args: []string{"prepare", "--to", "../copy"}, exit: 10, words: "--to makes a copy"},
+		{name: "plan that is none", args: []string{"apply", "nowhere"}, exit: 10, words: "The plan cannot be read"},
 		{name: "nothing to continue", args: []string{"--continue"}, exit: 1, words: "Run uplevel update"},
 		{name: "nothing to revert", args: []string{"--revert"}, exit: 1, words: "Unable to revert as backups could not be found"},
 	}, w.badWorld()...) {
@@ -474,5 +482,47 @@ func TestUpdateOnATerminal(t *testing.T) {
 	}
 	if !strings.Contains(string(seen), "\x1b[32mshop-1 went from level 1.0 to 1.2.") {
 		t.Errorf("seen %q", seen)
+	}
+}
+
+// TestWayBack goes back to a level while another change is pending, and reads what is
+// said and logged about it.
+func TestWayBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	home := w.home()
+	for _, r := range []struct {
+		args        []string
+		exit        int
+		words, none string
+	}{
+		{args: []string{"update", "-l", "1"}, words: "Go back with: uplevel revert"},
+		{args: []string{"prepare"}, words: "Level 1.2 is prepared"},
+		{args: []string{"revert", "--to", "new"}, exit: 1, words: "Invalid update level"},
+		{args: []string{"current-state"}, words: "to level 1.2 is prepared"},
+		{args: []string{"revert", "--to", "0"}, words: "went from level 1.1 to 1.0.", none: "Go back with"},
+		{args: []string{"current-state"}, words: "1.0 (channel full)", none: "Pending"},
+		{args: []string{"revert"}, exit: 1, words: "there is no update to take back"},
+		{args: []string{"prepare"}, words: "Level 1.2 is prepared"},
+		{args: []string{"revert"}, words: "The pending change was dropped", none: "modified"},
+		{args: []string{"update", "--to", home + "-copy"}, words: "Go back with: uplevel --dir " + home + "-copy revert"},
+		{args: []string{"prepare"}, words: "Commit it with uplevel apply."},
+		{args: []string{"apply", "--dir", home, "--no-report"}, words: "What it brings, with instructions: updates/update-summary-0000-0002.md"},
+		{args: []string{"--version", "--template", "{{.OS}}"}, words: "linux\n"},
+	} {
+		code, said := w.said(home, nil, "", r.args...)
+		if code != r.exit || !strings.Contains(said, r.words) || r.none != "" && strings.Contains(said, r.none) {
+			t.Errorf("%q: exit %d, want %d, %q and no %q:\n%s", r.args, code, r.exit, r.words, r.none, said)
+		}
+	}
+	logs, err := filepath.Glob(filepath.Join(home, "updates/logs/uplevel-*.log"))
+	if err != nil || len(logs) == 0 {
+		t.Fatal(logs, err)
+	}
+	log, err := os.ReadFile(logs[0])
+	for _, words := range []string{`operation="update" outcome="done" from="1.0" to="1.1"`, `phase ends phase="commit"`, `DEBUG - modified path="`} {
+		if err != nil || !strings.Contains(string(log), words) {
+			t.Errorf("the log has no %q, %v:\n%s", words, err, log)
+		}
 	}
 }
