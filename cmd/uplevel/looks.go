@@ -104,7 +104,11 @@ func (t *tool) verifyCommand() *cobra.Command {
 }
 
 func (t *tool) tellVerify(r update.VerifyResult) {
-	t.sayf("%s-%s at level %s: %d files are as the vendor signed them", r.Product, r.Version, r.At.Name, r.Pristine)
+	are := "are"
+	if r.Pristine == 1 {
+		are = "is"
+	}
+	t.sayf("%s-%s at level %s: %s %s as the vendor signed them", r.Product, r.Version, r.At.Name, plural(r.Pristine, "file"), are)
 	if len(r.Customised)+len(r.Missing) == 0 {
 		t.sayf(", all of them")
 	}

@@ -112,7 +112,7 @@ func (t *tool) fail(err error) int {
 	if !ok {
 		p = problem.New(problem.Failed, "Run it again with --verbose, or ask support.", "%w", err)
 	}
-	if t.options.output == outputJSON {
+	if t.wantsJSON() {
 		if err := t.printJSON(nil, err); err != nil {
 			t.tellf("%s: %v\n", t.name(), err)
 		}
@@ -125,6 +125,20 @@ func (t *tool) fail(err error) int {
 	}
 	t.tellf("%s\n", t.moreAt())
 	return kind.ExitCode()
+}
+
+// wantsJSON reports whether answers are JSON, also where the command line was refused
+// before the options were read to the end.
+func (t *tool) wantsJSON() bool {
+	if t.options.given != nil || t.options.output == outputJSON {
+		return t.options.output == outputJSON
+	}
+	for i, a := range t.args {
+		if a == "--output="+outputJSON || a == "--output" && i+1 < len(t.args) && t.args[i+1] == outputJSON {
+			return true
+		}
+	}
+	return t.getenv("UPLEVEL_OUTPUT") == outputJSON
 }
 
 // oneLine keeps an error's text on one line, as scripts expect it.

@@ -229,7 +229,7 @@ func TestRefusals(t *testing.T) {
 		kind   problem.Kind
 		texts  []string
 	}{
-		"wrong password": {problemJSON(Problem{Title: "Invalid credentials", Status: 401, Kind: "credentials"}), problem.Credentials, []string{"Invalid credentials", "$", "shell"}},
+		"wrong token": {problemJSON(Problem{Title: "Invalid credentials", Status: 401, Kind: "credentials"}), problem.Credentials, []string{"Invalid credentials", "token", "another"}},
 		"too many logins": {
 			problemJSON(Problem{Title: "Invalid credentials: too many failed logins: wait 9 s", Status: 429, Kind: "credentials", Next: "wait 9 s"}),
 			problem.Credentials,
@@ -272,6 +272,19 @@ func TestRefusals(t *testing.T) {
 			wantProblem(t, err, tc.kind, tc.texts...)
 		})
 	}
+}
+
+// TestWrongPasswordHasTheHint asks for a token, which sends none.
+func TestWrongPasswordHasTheHint(t *testing.T) {
+	t.Parallel()
+	c, _ := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, `{"title": "Invalid credentials", "kind": "credentials"}`)
+	})
+	c.Token = nil
+	_, err := c.NewToken(t.Context(), TokenRequest{Email: "kim@example.com", Password: "wrong"})
+	wantProblem(t, err, problem.Credentials, "Invalid credentials", "$", "shell")
 }
 
 // TestNetworkTold tells failures below HTTP apart.

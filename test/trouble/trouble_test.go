@@ -218,6 +218,8 @@ func TestTroubleHasItsCodeAndChangesNothing(t *testing.T) {
 		{name: "service down", args: []string{"update", "--service", "https://127.0.0.1:1"}, exit: 13, words: "refused"},
 		{name: "not a product home", args: []string{"update", "--dir", w.Dir}, exit: 1, words: "uplevel: Unable to identify the product"},
 		{name: "unknown flag", args: []string{"update", "--frobnicate", "2"}, exit: 10, words: "--frobnicate"},
+		{name: "unknown flag, told as JSON", args: []string{"update", "--frobnicate", "--output", "json"}, exit: 10, words: `"exit_code": 10`},
+		{name: "missing argument, told as JSON", env: []string{"UPLEVEL_OUTPUT=json"}, args: []string{"resolve"}, exit: 10, words: `"exit_code": 10`},
 		{name: "unknown command", args: []string{"frobnicate"}, exit: 10, words: "frobnicate"},
 		{name: "bad value", args: []string{"update", "--on-conflict", "ours"}, exit: 10, words: "--on-conflict"},
 		{name: "no user, no terminal", env: nobody, args: []string{"update"}, exit: 10, words: "--username"},
