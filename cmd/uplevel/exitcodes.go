@@ -37,9 +37,26 @@ func (t *tool) exitCodesTopic() *cobra.Command {
 	var b strings.Builder
 	b.WriteString("Exit codes:\n\n")
 	for _, c := range exitCodes() {
-		fmt.Fprintf(&b, "  %-9s %s\n", c.code, c.meaning)
+		fmt.Fprintf(&b, "  %-9s %s\n", c.code, strings.Join(wrapped(c.meaning, 66), "\n"+strings.Repeat(" ", 12)))
 	}
 	return &cobra.Command{Use: "exit-codes", Short: "What each exit code means", Long: b.String()}
+}
+
+// wrapped breaks text into lines of at most width bytes, between words.
+func wrapped(text string, width int) []string {
+	lines := []string{""}
+	for _, word := range strings.Fields(text) {
+		last := &lines[len(lines)-1]
+		switch {
+		case *last == "":
+			*last = word
+		case len(*last)+1+len(word) <= width:
+			*last += " " + word
+		default:
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
 
 // exitCodesDocument is docs/exit-codes.md; a test compares.

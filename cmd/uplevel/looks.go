@@ -23,7 +23,7 @@ func (t *tool) checkCommand() *cobra.Command {
 			return err
 		}
 		o := t.options.update(t.getenv)
-		res, err := u.Check(ctx, update.CheckOptions{Channel: o.Channel, States: o.States})
+		res, err := u.Check(ctx, update.CheckOptions{Channel: o.Channel, States: o.States, AcceptEULA: o.AcceptEULA && !o.DryRun})
 		if err == nil && exitCode && len(res.Levels) > 0 {
 			t.exit = 100
 			if res.Security > 0 {
@@ -43,7 +43,7 @@ func (t *tool) tellCheck(r update.CheckResult) {
 	} else {
 		t.sayf("; the latest is %s: %s, %s to download.\n\n", r.Latest.Name, counts(r.Security, r.Regular), size(r.Download))
 		for _, l := range r.Levels {
-			t.sayf("  %-10s %-10s %s  %s\n", l.Name, l.Published.Format("2006-01-02"), pad(counts(l.Security, l.Regular), 22), l.Title)
+			t.sayf("  %-10s %-10s %s  %s\n", l.Name, l.Published.Local().Format("2006-01-02"), pad(counts(l.Security, l.Regular), 22), l.Title)
 			if l.Floor != "" {
 				t.sayf("  %10s must not be missed: %s\n", "", l.Floor)
 			}
@@ -71,7 +71,7 @@ func (t *tool) stateCommand() *cobra.Command {
 				t.sayf("Hotfixes:  %s\n", strings.Join(res.Hotfixes, ", "))
 			}
 			if l := res.LastUpdate; l != nil {
-				t.sayf("Last:      %s %s → %s on %s by %s\n", l.Kind, l.From.Name, l.To.Name, l.Time.Format("2006-01-02 15:04"), l.User)
+				t.sayf("Last:      %s %s → %s on %s by %s\n", l.Kind, l.From.Name, l.To.Name, l.Time.Local().Format("2006-01-02 15:04"), l.User)
 			}
 			t.sayf("Store:     %s, %s\n", size(res.Store.Bytes), levelsKept(res.Store.Levels))
 			t.tellPending(res.Pending)
@@ -173,7 +173,7 @@ func (t *tool) historyCommand() *cobra.Command {
 
 func (t *tool) tellEntry(c update.ChangeInfo) {
 	t.sayf("#%-3d %s  %-7s %s → %s  %d added, %d modified, %d removed  %s\n",
-		c.ID, c.Time.Format("2006-01-02 15:04"), c.Kind, c.From.Name, c.To.Name, c.Added, c.Modified, c.Removed, c.User)
+		c.ID, c.Time.Local().Format("2006-01-02 15:04"), c.Kind, c.From.Name, c.To.Name, c.Added, c.Modified, c.Removed, c.User)
 }
 
 // whoami tells which root is trusted, to compare with what the vendor publishes.

@@ -294,9 +294,9 @@ func (t *tool) tellFreshness(f *update.Freshness) {
 	if f == nil {
 		return
 	}
-	text := fmt.Sprintf("Metadata: %s, good until %s.", f.Mode, f.Expires.Format("2006-01-02 15:04"))
+	text := fmt.Sprintf("Metadata: %s, good until %s.", f.Mode, f.Expires.Local().Format("2006-01-02 15:04"))
 	if f.Expired {
-		text = t.red(fmt.Sprintf("Metadata: expired on %s; no new level is accepted until they are renewed.", f.Expires.Format("2006-01-02 15:04")))
+		text = t.red(fmt.Sprintf("Metadata: expired on %s; no new level is accepted until they are renewed.", f.Expires.Local().Format("2006-01-02 15:04")))
 	}
 	if f.Expired || t.options.verbose {
 		t.sayf("%s\n", text)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -141,8 +143,10 @@ func (t *tool) wantsJSON() bool {
 	return t.getenv("UPLEVEL_OUTPUT") == outputJSON
 }
 
-// oneLine keeps an error's text on one line, as scripts expect it.
+// oneLine keeps an error's text on one line, as scripts expect it. That a context was
+// cancelled is how an interruption travels inside the program, and no news.
 func oneLine(text string) string {
+	text = strings.TrimSuffix(text, ": "+context.Canceled.Error())
 	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
@@ -174,6 +178,9 @@ func (t *tool) moreAt() string {
 // withName puts the program's name before the commands that a next step names, so that
 // it can be typed as it stands.
 func (t *tool) withName(next string) string {
+	if first, size := utf8.DecodeRuneInString(next); size > 0 {
+		next = string(unicode.ToUpper(first)) + next[size:] // the service's begin small
+	}
 	commands := regexp.MustCompile(`\b([Rr]un|with|or) (update|check|prepare|plan|apply|conflicts|resolve|revert|recover|history|verify|--continue)\b`)
 	return commands.ReplaceAllString(next, "$1 "+strings.ReplaceAll(t.typed(), "$", "$$")+" $2")
 }

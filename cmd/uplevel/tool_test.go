@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
 	"uplevel/internal/install"
@@ -19,6 +20,8 @@ func TestNextStepsCanBeTyped(t *testing.T) {
 	}{
 		{plain, "Run check to see the levels there are.", "Run wso2update_linux check to see the levels there are."},
 		{plain, "See the changes with history.", "See the changes with wso2update_linux history."},
+		{plain, "ask your vendor", "Ask your vendor"},
+		{plain, "", ""},
 		{plain, "Check user and password.", "Check user and password."},
 		{named, "Then run --continue.", "Then run uplevel --dir '/opt/my $shop' --continue."},
 		{copied, "Then run --continue.", "Then run uplevel --dir ../new --continue."},
@@ -44,5 +47,25 @@ func TestFlagsComeBeforeTheEnvironment(t *testing.T) {
 	}
 	if got := new(options).passwordFrom(); got != "" {
 		t.Errorf("without any: %q", got)
+	}
+}
+
+// TestTextsFitATerminal looks at the exit codes as help prints them, and at the line
+// of an interruption.
+func TestTextsFitATerminal(t *testing.T) {
+	t.Parallel()
+	help := (&tool{args: []string{"uplevel"}}).exitCodesTopic().Long
+	for line := range strings.Lines(help) {
+		if len(line) > 80 {
+			t.Errorf("%q is longer than a terminal is wide", line)
+		}
+	}
+	for _, c := range exitCodes() {
+		if !strings.Contains(strings.Join(strings.Fields(help), " "), c.code+" "+c.meaning) {
+			t.Errorf("help lost a word of %s", c.code)
+		}
+	}
+	if got := oneLine("Interrupted: context canceled"); got != "Interrupted" {
+		t.Errorf("an interruption reads %q", got)
 	}
 }

@@ -38,6 +38,11 @@ func (u *Updater) Check(ctx context.Context, opts CheckOptions) (CheckResult, er
 	if err != nil {
 		return res, err
 	}
+	if opts.AcceptEULA {
+		if err := u.Service.AcceptEULA(ctx, ""); err != nil {
+			return res, err
+		}
+	}
 	may, err := u.Service.Check(ctx, u.checkRequest(line))
 	if err != nil {
 		return res, err

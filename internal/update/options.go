@@ -69,8 +69,9 @@ func (r Resolution) check() error {
 
 // CheckOptions say what to look for.
 type CheckOptions struct {
-	Channel string
-	States  []release.State
+	Channel    string
+	States     []release.State
+	AcceptEULA bool // accept the terms in force for the organisation first
 }
 
 // VerifyOptions say how strict to be.

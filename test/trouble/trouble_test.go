@@ -458,6 +458,9 @@ func TestWithdrawnEULAAndLower(t *testing.T) {
 	w.must("upleveld", "admin", "eula", "add", w.Path("terms.txt"), "--version", "1")
 	w.try(row{name: "EULA never accepted", args: []string{"update"}, exit: 12, words: "--accept-eula"})
 	other := w.home()
+	if code, said := w.said(other, nil, "", "check", "--accept-eula"); code != 0 {
+		t.Errorf("EULA accepted with check: exit %d: %s", code, said)
+	}
 	if code, said := w.said(other, nil, "", "update", "--accept-eula"); code != 0 || !strings.Contains(said, "level 1.0 to 1.1") {
 		t.Errorf("EULA accepted: exit %d: %s", code, said)
 	}
