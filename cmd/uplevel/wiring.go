@@ -226,21 +226,36 @@ func (t *tool) thrownAway(dir string) (string, error) {
 	return filepath.Join(to, "d"), nil
 }
 
+// cache returns the folder for downloads. A user without a home folder that can be
+// written, as in containers, gets one that is thrown away; so does a dry run.
+func (t *tool) cache() (string, error) {
+	if t.options.dryRun {
+		return t.thrownAway("")
+	}
+	dir := t.getenv("UPLEVEL_CACHE")
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return "", problem.New(problem.Refused, "Name a folder that can be written with UPLEVEL_CACHE, or leave it out.",
+				"The folder for downloads cannot be made: %w", err)
+		}
+		return dir, nil
+	}
+	base, err := os.UserCacheDir()
+	if err == nil {
+		dir = filepath.Join(base, "uplevel")
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil || !canWrite(dir) {
+		return t.thrownAway("")
+	}
+	return dir, nil
+}
+
 // fetcher keeps downloads in the user's cache folder, shared by all products.
 func (t *tool) fetcher(c *api.Client, p update.Progress) (update.Fetcher, error) {
-	dir := t.getenv("UPLEVEL_CACHE")
-	if dir == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			base = os.TempDir() // no home folder, as in containers
-		}
-		dir = filepath.Join(base, "uplevel")
-	}
-	if t.options.dryRun {
-		var err error
-		if dir, err = t.thrownAway(""); err != nil {
-			return nil, err
-		}
+	dir, err := t.cache()
+	if err != nil {
+		return nil, err
 	}
 	f := &fetch.Fetcher{Source: c, Dir: dir}
 	if p != nil {

@@ -74,6 +74,20 @@ func notCopied(path string) bool {
 	return path == "updates/lock" || path == "updates/staging" || path == "updates/scan-cache"
 }
 
+// sideFiles returns what the pending change wrote beside conflicting files: like the
+// change itself it stays with the original.
+func (u *Updater) sideFiles() []string {
+	var sides []string
+	pending, err := u.Home.Pending()
+	if err != nil {
+		return nil
+	}
+	for _, p := range pending.Plan.Conflicts() {
+		sides = append(sides, p+".original", p+".new", p+".final")
+	}
+	return sides
+}
+
 // copyHome copies everything: modes, times, links, and owners where it may.
 func (u *Updater) copyHome(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -90,6 +104,7 @@ func (u *Updater) copyHome(ctx context.Context, dir string) error {
 	}
 	defer to.Close()
 	c := copier{from: from, to: to, each: errors.Is(durable.SyncFS(dir), errors.ErrUnsupported)}
+	sides := u.sideFiles()
 	u.begin("copy", 0)
 	defer u.end()
 	err = fs.WalkDir(from.FS(), ".", func(p string, entry fs.DirEntry, err error) error {
@@ -99,7 +114,7 @@ func (u *Updater) copyHome(ctx context.Context, dir string) error {
 		if err != nil {
 			return err
 		}
-		if notCopied(p) || entry.Name() == stagingName {
+		if notCopied(p) || entry.Name() == stagingName || slices.Contains(sides, p) {
 			return skip(entry)
 		}
 		return c.entry(p, entry)

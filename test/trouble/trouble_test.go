@@ -434,6 +434,32 @@ func waitFor(t *testing.T, terminal *os.File, seen *bytes.Buffer, text string) {
 	}
 }
 
+// TestCopyWhileConflictsWait makes an updated copy of a home whose own update waits for
+// the operator, as a user without a home folder.
+func TestCopyWhileConflictsWait(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	home := w.home()
+	w.write(filepath.Join(home, "bin/run"), "run here")
+	if code, said := w.said(home, nil, "", "update"); code != 3 {
+		t.Fatal(code, said)
+	}
+	before := product(t, home)
+	nowhere := []string{"UPLEVEL_CACHE=", "HOME=/dev/null", "XDG_CACHE_HOME="}
+	if code, said := w.said(home, nowhere, "", "update", "--to", home+"-copy", "--on-conflict", "mine"); code != 0 {
+		t.Errorf("exit %d: %s", code, said)
+	}
+	if sides, err := filepath.Glob(filepath.Join(home+"-copy", "bin/run.*")); err != nil || len(sides) > 0 {
+		t.Errorf("the copy has %q, %v", sides, err)
+	}
+	if product(t, home) != before {
+		t.Error("the original was changed")
+	}
+	if code, said := w.said(home, []string{"UPLEVEL_CACHE=/dev/null/x"}, "", "update"); code != 15 || !strings.Contains(said, "UPLEVEL_CACHE") {
+		t.Errorf("exit %d: %s", code, said)
+	}
+}
+
 // TestWithdrawnEULAAndLower are troubles that change the world for good, one after the
 // other.
 func TestWithdrawnEULAAndLower(t *testing.T) {
