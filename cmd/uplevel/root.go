@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +47,24 @@ func (t *tool) rootCommand() *cobra.Command {
 		t.revertCommand(), t.conflictsCommand(), t.resolveCommand(), t.recoverCommand(),
 		t.whoamiCommand(), t.versionCommand(), t.exitCodesTopic(),
 	)
+	root.SetHelpCommand(helpCommand(root))
 	return root
+}
+
+// helpCommand is cobra's own, but for a topic that is not there: that is wrong usage.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about any command",
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // options do not matter here
+		RunE: func(_ *cobra.Command, args []string) error {
+			topic, _, err := root.Find(args)
+			if err != nil || topic == root && len(args) > 0 {
+				return usage("See "+root.Name()+" --help.", "There is no help about %.40q", strings.Join(args, " "))
+			}
+			topic.InitDefaultHelpFlag()
+			return topic.Help()
+		},
+	}
 }
 
 // rootUpdate is update, --continue and --revert.

@@ -221,6 +221,8 @@ func TestTroubleHasItsCodeAndChangesNothing(t *testing.T) {
 		{name: "unknown flag, told as JSON", args: []string{"update", "--frobnicate", "--output", "json"}, exit: 10, words: `"exit_code": 10`},
 		{name: "missing argument, told as JSON", env: []string{"UPLEVEL_OUTPUT=json"}, args: []string{"resolve"}, exit: 10, words: `"exit_code": 10`},
 		{name: "unknown command", args: []string{"frobnicate"}, exit: 10, words: "frobnicate"},
+		{name: "unknown help", args: []string{"help", "frobnicate"}, exit: 10, words: "frobnicate"},
+		{name: "help with a bad environment", env: []string{"UPLEVEL_OUTPUT=xml"}, args: []string{"help", "exit-codes"}, exit: 0, words: "credentials refused"},
 		{name: "bad value", args: []string{"update", "--on-conflict", "ours"}, exit: 10, words: "--on-conflict"},
 		{name: "no user, no terminal", env: nobody, args: []string{"update"}, exit: 10, words: "--username"},
 		{name: "no password, no terminal", env: nobody, args: []string{"update", "-u", "x@example.com"}, exit: 10, words: "--password"},
