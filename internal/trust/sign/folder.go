@@ -73,7 +73,9 @@ func (f *Folder) Files(role string) ([]string, error) {
 	for _, e := range entries {
 		rest, ok := strings.CutPrefix(e.Name(), role)
 		middle, isKey := strings.CutSuffix(rest, keySuffix)
-		if ok && isKey && (middle == "" || isNumber(strings.TrimPrefix(middle, "."))) {
+		// The dot counts: product.shop2.key is another product's.
+		number, dotted := strings.CutPrefix(middle, ".")
+		if ok && isKey && (middle == "" || dotted && isNumber(number)) {
 			names = append(names, e.Name())
 		}
 	}

@@ -133,6 +133,7 @@ func TestFolderTellsKeysOfLikeNamedProductsApart(t *testing.T) {
 	f := folder(t)
 	must(f.Make("product.a", 1))(t)
 	must(f.Make("product.a-1", 2))(t)
+	must(f.Make("product.a1", 1))(t)
 	if names := must(f.Files("product.a"))(t); !slices.Equal(names, []string{"product.a.key"}) {
 		t.Errorf("%q", names)
 	}
