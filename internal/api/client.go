@@ -30,10 +30,11 @@ type Client struct {
 
 // Bounds of the client's patience.
 const (
-	tries           = 4               // times a request that may be repeated is sent
-	exchangeTimeout = 2 * time.Minute // for a small answer to be there whole, tries included
-	slowest         = 16 << 10        // bytes a second of a request's body, on top of it
-	longestWait     = time.Minute     // that a service may ask for; longer is told to the caller
+	tries           = 4                // times a request that may be repeated is sent
+	exchangeTimeout = 2 * time.Minute  // for a small answer to be there whole, tries included
+	refusalTimeout  = 20 * time.Second // for a refusal's explanation
+	slowest         = 16 << 10         // bytes a second of a request's body, on top of it
+	longestWait     = time.Minute      // that a service may ask for; longer is told to the caller
 )
 
 // NewToken gets a token for a password.

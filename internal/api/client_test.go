@@ -14,8 +14,10 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -559,6 +561,45 @@ func TestObject(t *testing.T) {
 }
 
 // TestTokenTrouble: what the token function says is told as it is.
+// TestRefusalThatDrips: a refusal whose explanation never ends holds nobody.
+func TestRefusalThatDrips(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusForbidden, http.StatusBadGateway} {
+		synctest.Test(t, func(t *testing.T) {
+			c := &Client{Base: "https://updates.example", HTTP: &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/problem+json"}}, Body: &dripping{closed: make(chan struct{})}}, nil
+			})}}
+			began := time.Now()
+			_, _, err := c.Object(t.Context(), "/objects/x", 0)
+			wantProblem(t, err, problem.Unreachable)
+			if took := time.Since(began); took > time.Minute {
+				t.Errorf("status %d held the caller for %s", status, took)
+			}
+		})
+	}
+}
+
+// dripping gives a byte every ten seconds until it is closed.
+type dripping struct {
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (d *dripping) Read(p []byte) (int, error) {
+	select {
+	case <-d.closed:
+		return 0, io.ErrClosedPipe
+	case <-time.After(10 * time.Second):
+		p[0] = ' '
+		return 1, nil
+	}
+}
+
+func (d *dripping) Close() error {
+	d.once.Do(func() { close(d.closed) })
+	return nil
+}
+
 func TestTokenTrouble(t *testing.T) {
 	t.Parallel()
 	c, _ := newClient(t, func(http.ResponseWriter, *http.Request) { t.Error("asked without a token") })

@@ -184,6 +184,9 @@ func (c *Client) refusal(answer *http.Response) error {
 	if isPage(answer) {
 		return c.notTheService(aWebPage + " (status " + strconv.Itoa(answer.StatusCode) + ")")
 	}
+	// An explanation that drips is none: whoever downloads has no time limit of its own.
+	late := time.AfterFunc(refusalTimeout, func() { _ = answer.Body.Close() })
+	defer late.Stop()
 	data, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
 	var p Problem
 	if err != nil || json.Unmarshal(data, &p) != nil || p.Title == "" {

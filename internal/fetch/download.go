@@ -38,8 +38,16 @@ func (f *Fetcher) one(ctx context.Context, j job, ref release.Ref, d api.Deliver
 		return nil // another tool was faster
 	}
 	m := &meter{progress: f.Progress}
+	wrong := 0 // times that the whole was not what it must be
 	for attempt, renewed := 1, false; ; attempt++ {
 		got, err := f.attempt(ctx, ref, d, partial, m)
+		if errors.Is(err, digest.ErrMismatch) {
+			wrong++
+		}
+		// Begun anew once: a source that breaks off and lies could go on for ever.
+		if wrong > 1 && problem.KindOf(err) != problem.Verification {
+			return errors.Join(wrongContent(ref, err), os.RemoveAll(partial))
+		}
 		if got >= progress {
 			attempt, renewed = 1, false
 		}

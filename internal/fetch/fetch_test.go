@@ -448,6 +448,26 @@ func TestOtherStoredForm(t *testing.T) {
 	}
 }
 
+// TestBreaksOffAndLies: a source that gives a megabyte, breaks off and goes on with
+// something else is refused, and not asked for ever.
+func TestBreaksOffAndLies(t *testing.T) {
+	t.Parallel()
+	s := newSource()
+	ref := s.add(t, noise(3*progress))
+	s.body = func(_ digest.Digest, stored []byte, offset int64) (io.Reader, error) {
+		if len(s.fetched[ref.Sum]) > 50 {
+			return nil, problem.New(problem.Refused, "stop", "asked 50 times")
+		}
+		if offset == 0 {
+			return io.MultiReader(bytes.NewReader(stored[:progress]), broken{}), nil
+		}
+		return bytes.NewReader(noise(len(stored) - int(offset))), nil
+	}
+	f := newFetcher(t, s)
+	wantProblem(t, f.Fetch(t.Context(), line, 0, []release.Ref{ref}), problem.Verification, ref.Sum.String())
+	tidy(t, f)
+}
+
 func TestServiceWithoutRanges(t *testing.T) {
 	t.Parallel()
 	s := newSource()
