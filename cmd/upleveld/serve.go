@@ -97,6 +97,9 @@ func (svc *service) start(ctx context.Context, db *sqlstore.DB, objects content)
 		return err
 	}
 	svc.signer = &online.Service{Keys: keys, Objects: objects, Now: svc.p.now}
+	if slices.Contains(svc.roles, roleWorker) {
+		svc.store.restart(ctx, svc.signer) // before repair, which copies what the database holds
+	}
 	return svc.store.repair(ctx)
 }
 

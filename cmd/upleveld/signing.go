@@ -140,6 +140,54 @@ func (m published) repair(ctx context.Context) error {
 	return nil
 }
 
+// maxCaughtUp bounds the versions of one role that a start takes up.
+const maxCaughtUp = 10_000
+
+// restart makes a database that was restored from a backup catch up: it takes what was
+// published since from the copies, as if it were submitted now, and signs snapshot and
+// timestamp again, so that no client finds them older than what it has seen. What fails
+// is logged: the service runs with what it has.
+func (m published) restart(ctx context.Context, signer *online.Service) {
+	for range maxCaughtUp {
+		var docs []online.Document
+		err := m.ChangeMetadata(ctx, func(repo online.Repository) error {
+			var err error
+			docs, err = signer.Later(ctx, repo, func(file string) ([]byte, error) { return m.copyOf(ctx, file) })
+			if err == nil && len(docs) > 0 {
+				_, err = signer.Submit(ctx, repo, docs)
+			}
+			return err
+		})
+		if err != nil {
+			m.log.ErrorContext(ctx, "taking up what the object store holds and the database does not", slog.Any("error", err))
+			break
+		}
+		if len(docs) == 0 {
+			break
+		}
+		for _, doc := range docs {
+			m.log.WarnContext(ctx, "the database was behind; taken from the object store", slog.String("role", doc.Role))
+		}
+	}
+	err := m.ChangeMetadata(ctx, func(repo online.Repository) error {
+		_, err := signer.Restart(ctx, repo)
+		return err
+	})
+	if err != nil {
+		m.log.ErrorContext(ctx, "signing again failed", slog.Any("error", err))
+	}
+}
+
+// copyOf reads a copy, or an error that is fs.ErrNotExist.
+func (m published) copyOf(ctx context.Context, file string) ([]byte, error) {
+	f, err := m.blobs.Open(ctx, blob.MetadataName(file))
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, trust.MaxLine+1)) // the longest of all roles
+	return data, errors.Join(err, f.Close())
+}
+
 // renew signs again what runs out, now and for as long as the service runs. A failure
 // is logged and tried again: days are left.
 func (m published) renew(ctx context.Context, signer *online.Service) {

@@ -545,6 +545,74 @@ func TestARestoredBackupIsNotBehind(t *testing.T) {
 	}
 }
 
+// TestARestoredBackupCatchesUp: what was published after the backup is taken from the
+// copies of the metadata, and clients that saw all of it go on at once.
+func TestARestoredBackupCatchesUp(t *testing.T) {
+	t.Parallel()
+	w := started(t)
+	backup, dir := w.store.clone(), t.TempDir()
+	other := release.Line{Product: "shop", Version: "2.0", Channel: "full"}
+	w.now = w.now.Add(time.Minute)
+	w.repo.AddLevel(is, 2)
+	w.submitted(is.Role())
+	w.repo.AddLevel(is, 3)
+	w.submitted(is.Role())
+	w.repo.Delegate(other)
+	w.repo.AddLevel(other, 0)
+	w.submitted("targets", "product.shop", other.Role())
+	_, err := w.refresh(dir, is, other)
+	must(t, err)
+
+	copies := w.store.files
+	w.store, w.now = backup, w.now.Add(time.Minute)
+	rounds := 0
+	for ; rounds < 10; rounds++ {
+		docs, err := w.service.Later(t.Context(), w.store, func(file string) ([]byte, error) {
+			if data, ok := copies[file]; ok {
+				return data, nil
+			}
+			return nil, fs.ErrNotExist
+		})
+		must(t, err)
+		if len(docs) == 0 {
+			break
+		}
+		_, err = w.submit(docs)
+		must(t, err)
+	}
+	if rounds != 2 {
+		t.Errorf("%d rounds", rounds)
+	}
+	w.now = w.now.Add(time.Minute)
+	_, err = w.service.Restart(t.Context(), w.store)
+	must(t, err)
+	view, err := w.refresh(dir, is, other)
+	must(t, err)
+	if levels, err := view.Levels(is); err != nil || len(levels) != 4 {
+		t.Errorf("%d levels, %v", len(levels), err)
+	}
+}
+
+// TestARestoredBackupIsSignedAgainAtOnce: a timestamp that is not due may still be older
+// than what clients have seen.
+func TestARestoredBackupIsSignedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	w := started(t)
+	backup, dir := w.store.clone(), t.TempDir()
+	w.now = day0.Add(30 * time.Hour)
+	_, err := w.service.Renew(t.Context(), w.store)
+	must(t, err)
+	_, err = w.refresh(dir, is)
+	must(t, err)
+	w.store = backup
+	w.now = w.now.Add(time.Second)
+	_, err = w.service.Restart(t.Context(), w.store)
+	must(t, err)
+	if _, err := w.refresh(dir, is); err != nil {
+		t.Error("customers are turned away:", err)
+	}
+}
+
 func TestSealedKeysOpenOnlyWithTheirSecret(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -105,6 +105,16 @@ func (s *Service) Submit(ctx context.Context, repo Repository, docs []Document) 
 // timestamp when less than 7 days of the snapshot are. Before the first submission it
 // does nothing.
 func (s *Service) Renew(ctx context.Context, repo Repository) (Result, error) {
+	return s.again(ctx, repo, false)
+}
+
+// Restart signs snapshot and timestamp again, due or not: the database may be a backup,
+// older than what clients have seen, and only a new version reaches them.
+func (s *Service) Restart(ctx context.Context, repo Repository) (Result, error) {
+	return s.again(ctx, repo, true)
+}
+
+func (s *Service) again(ctx context.Context, repo Repository, always bool) (Result, error) {
 	sub := &submission{s: s, repo: repo, now: s.Now(), files: map[string]File{}}
 	var err error
 	if sub.versions, err = repo.Versions(ctx); err != nil {
@@ -114,13 +124,17 @@ func (s *Service) Renew(ctx context.Context, repo Repository) (Result, error) {
 	if result.Timestamp == 0 {
 		return result, nil
 	}
-	snapshotDue, err := sub.due(ctx, trust.RoleSnapshot)
-	if err != nil {
-		return Result{}, err
+	snapshotDue, timestampDue := always, always
+	if !always {
+		if snapshotDue, err = sub.due(ctx, trust.RoleSnapshot); err != nil {
+			return Result{}, err
+		}
+		if timestampDue, err = sub.due(ctx, trust.RoleTimestamp); err != nil {
+			return Result{}, err
+		}
 	}
-	timestampDue, err := sub.due(ctx, trust.RoleTimestamp)
-	if err != nil || !snapshotDue && !timestampDue {
-		return result, err
+	if !snapshotDue && !timestampDue {
+		return result, nil
 	}
 	if err := sub.sign(snapshotDue); err != nil {
 		return Result{}, err
