@@ -613,6 +613,24 @@ func TestARestoredBackupIsSignedAgainAtOnce(t *testing.T) {
 	}
 }
 
+// TestOtherKeysSignNothing: keys that the root does not name leave what clients trust.
+func TestOtherKeysSignNothing(t *testing.T) {
+	t.Parallel()
+	w := started(t)
+	var err error
+	w.service.Keys, err = online.NewKeys(rand.Reader)
+	must(t, err)
+	for _, sign := range []func(context.Context, online.Repository) (online.Result, error){w.service.Restart, w.service.Renew} {
+		w.now = day0.Add(2 * 24 * time.Hour)
+		if _, err := sign(t.Context(), w.store); problem.KindOf(err) != problem.Refused {
+			t.Errorf("other keys: %v", err)
+		}
+	}
+	if _, err := w.refresh(t.TempDir(), is); err != nil {
+		t.Error("customers are turned away:", err)
+	}
+}
+
 func TestSealedKeysOpenOnlyWithTheirSecret(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

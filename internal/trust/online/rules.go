@@ -59,6 +59,20 @@ func (sub *submission) checkRoot(root *metadata.RootType) error {
 	if !root.ConsistentSnapshot {
 		return refuse(trust.RoleRoot, "it does not ask for consistent snapshots")
 	}
+	if err := sub.namesOwnKeys(root); err != nil {
+		return err
+	}
+	for _, role := range []string{trust.RoleRoot, trust.RoleTargets} {
+		if err := sub.offlineOnly(trust.RoleRoot, role, root.Roles[role].KeyIDs, root.Keys); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namesOwnKeys refuses a root that does not leave snapshot and timestamp to the keys of
+// this service.
+func (sub *submission) namesOwnKeys(root *metadata.RootType) error {
 	ids, err := sub.onlineKeyIDs()
 	if err != nil {
 		return err
@@ -67,11 +81,6 @@ func (sub *submission) checkRoot(root *metadata.RootType) error {
 		id, named := ids[role], root.Roles[role]
 		if named.Threshold != 1 || !slices.Equal(named.KeyIDs, []string{id}) {
 			return refuse(trust.RoleRoot, "it does not name this service's key %s, alone, for %s", id, role)
-		}
-	}
-	for _, role := range []string{trust.RoleRoot, trust.RoleTargets} {
-		if err := sub.offlineOnly(trust.RoleRoot, role, root.Roles[role].KeyIDs, root.Keys); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -136,10 +136,31 @@ func (s *Service) again(ctx context.Context, repo Repository, always bool) (Resu
 	if !snapshotDue && !timestampDue {
 		return result, nil
 	}
+	if err := sub.mayRenew(ctx); err != nil {
+		return Result{}, err
+	}
 	if err := sub.sign(snapshotDue); err != nil {
 		return Result{}, err
 	}
 	return sub.put(ctx)
+}
+
+// mayRenew refuses to sign with keys that the root does not name: what clients still
+// trust would be replaced by what they refuse.
+func (sub *submission) mayRenew(ctx context.Context) error {
+	file, err := sub.current(ctx, trust.RoleRoot)
+	if err != nil {
+		return err
+	}
+	root, err := parseRoot(file.Data)
+	if err != nil {
+		return err
+	}
+	if err := sub.namesOwnKeys(root); err != nil {
+		return problem.New(problem.Refused, "Put back the database and the secret file that belong to this root.",
+			"Unable to sign timestamp and snapshot again: %w", err)
+	}
+	return nil
 }
 
 // current returns the file of role as it will be after the submission.
