@@ -58,8 +58,7 @@ func (p *program) checkShallow(ctx context.Context) error {
 	}
 	sealed, err := db.Sealed(ctx, sealedKeys)
 	if isNotExist(err) {
-		p.done("database and object store answer; there are no online keys yet (serve makes them)")
-		return nil
+		return p.checkNoKeys(ctx, db)
 	}
 	if err != nil {
 		return err
@@ -68,6 +67,20 @@ func (p *program) checkShallow(ctx context.Context) error {
 		return err
 	}
 	p.done("database, object store and online keys answer")
+	return nil
+}
+
+// checkNoKeys tells a service that never ran from one whose online keys are lost.
+func (p *program) checkNoKeys(ctx context.Context, db *sqlstore.DB) error {
+	files, err := db.MetadataFiles(ctx)
+	if err != nil {
+		return err
+	}
+	if len(files) > 0 {
+		return problem.New(problem.Verification, "restore the database from a backup: other keys sign nothing that a customer trusts",
+			"the online keys are missing from the database, and metadata signed with them are there").Standing("nothing was changed")
+	}
+	p.done("database and object store answer; there are no online keys yet (serve makes them)")
 	return nil
 }
 
@@ -120,9 +133,17 @@ func (p *program) checkDeep(ctx context.Context) error {
 // folder reads an object store in a folder for the judge.
 type folder string
 
-// Open opens one blob.
+// Open opens one blob. What is no file is no blob to the service either.
 func (d folder) Open(_ context.Context, name string) (io.ReadCloser, error) {
-	return os.Open(filepath.Join(string(d), filepath.FromSlash(name)))
+	file := filepath.Join(string(d), filepath.FromSlash(name))
+	info, err := os.Lstat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file: %w", file, fs.ErrNotExist)
+	}
+	return os.Open(file)
 }
 
 // Names walks the blobs below a prefix; files whose name begins with a dot are being
@@ -133,7 +154,7 @@ func (d folder) Names(ctx context.Context, prefix string) iter.Seq2[string, erro
 			if err := errors.Join(err, ctx.Err()); err != nil {
 				return err
 			}
-			if e.IsDir() || strings.HasPrefix(e.Name(), ".") {
+			if !e.Type().IsRegular() || strings.HasPrefix(e.Name(), ".") {
 				return nil
 			}
 			name, err := filepath.Rel(string(d), path)

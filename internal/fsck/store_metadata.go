@@ -17,8 +17,9 @@ import (
 	"time"
 )
 
-// storeRole is a current metadata file as the database holds it.
+// storeRole is a metadata file as the database holds it.
 type storeRole struct {
+	role    string
 	version int64
 	file    string
 	body    []byte
@@ -103,7 +104,7 @@ func (j *storeJudge) audit(ctx context.Context) error {
 // metadata judges every kept metadata file, and whether those that are current are
 // signed by who must sign them and agree with one another.
 func (j *storeJudge) metadata(ctx context.Context) error {
-	var roots []storeRole
+	var roots, kept []storeRole
 	err := j.each(ctx, func(rows *sql.Rows) error {
 		var role string
 		var r storeRole
@@ -114,6 +115,8 @@ func (j *storeJudge) metadata(ctx context.Context) error {
 		if !j.envelope(role, &r) {
 			return nil
 		}
+		r.role = role
+		kept = append(kept, r)
 		if role == "root" {
 			roots = append(roots, r)
 		}
@@ -132,10 +135,11 @@ func (j *storeJudge) metadata(ctx context.Context) error {
 		}
 		return nil
 	}
+	root := roots[len(roots)-1].signed
 	j.rootChain(roots)
-	j.signatures(roots[len(roots)-1].signed)
+	j.signatures(root)
 	j.versions()
-	return j.copies(ctx)
+	return j.copies(ctx, kept, root)
 }
 
 // envelope parses a file and checks that it is what its row says.
@@ -213,14 +217,20 @@ func (j *storeJudge) signatures(root storeSigned) {
 
 // signedBy checks that a file carries good signatures of enough of the keys.
 func (j *storeJudge) signedBy(file string, body []byte, keys map[string]storeKey, by storeSigners) {
+	if good := goodSignatures(body, keys, by); good < max(by.Threshold, 1) {
+		j.damage("metadata "+file, "%d good signatures, want %d", good, max(by.Threshold, 1))
+	}
+}
+
+// goodSignatures counts the keys that signed a file; none of what cannot be read.
+func goodSignatures(body []byte, keys map[string]storeKey, by storeSigners) int {
 	var env storeEnvelope
 	if err := json.Unmarshal(body, &env); err != nil {
-		return // reported when it was read
+		return 0
 	}
 	message, err := canonicalJSON(env.Signed)
 	if err != nil {
-		j.damage("metadata "+file, "%v", err)
-		return
+		return 0
 	}
 	good := map[string]bool{}
 	for _, s := range env.Signatures {
@@ -231,9 +241,7 @@ func (j *storeJudge) signedBy(file string, body []byte, keys map[string]storeKey
 			good[s.KeyID] = true
 		}
 	}
-	if len(good) < max(by.Threshold, 1) {
-		j.damage("metadata "+file, "%d good signatures, want %d", len(good), max(by.Threshold, 1))
-	}
+	return len(good)
 }
 
 // versions checks that timestamp names the snapshot and the snapshot every other role.
@@ -259,21 +267,40 @@ func (j *storeJudge) versions() {
 	}
 }
 
-// copies compares the current files with their copies in the object store.
-func (j *storeJudge) copies(ctx context.Context) error {
-	for _, role := range slices.Sorted(maps.Keys(j.roles)) {
-		r := j.roles[role]
+// copies compares every kept file with its copy in the object store.
+func (j *storeJudge) copies(ctx context.Context, kept []storeRole, root storeSigned) error {
+	for _, r := range kept {
+		where := "object store metadata/" + r.file
 		copied, err := j.read(ctx, "metadata/"+r.file, 64<<20)
 		switch {
 		case isAbsent(err):
-			j.damage("object store metadata/"+r.file, "the copy is missing; a start of the service makes it again")
+			j.damage(where, "the copy is missing; a start of the service makes it again")
 		case err != nil:
 			return fmt.Errorf("reading metadata/%s: %w", r.file, err)
 		case bytes.Equal(copied, r.body):
-		case role == "timestamp":
-			j.note("object store metadata/"+r.file, "the copy is another one: the service may have signed a new one just now")
+		case r.role == "timestamp" && goodSignatures(copied, root.Keys, root.Roles["timestamp"]) > 0:
+			j.note(where, "the copy is another one: the service may have signed a new one just now")
 		default:
-			j.damage("object store metadata/"+r.file, "the copy differs from the database")
+			j.damage(where, "the copy differs from the database")
+		}
+	}
+	return j.behind(ctx)
+}
+
+// behind looks for copies of versions that come after the current ones: the database
+// was restored from a backup.
+func (j *storeJudge) behind(ctx context.Context) error {
+	for _, role := range slices.Sorted(maps.Keys(j.roles)) {
+		if role == "timestamp" || role == "snapshot" {
+			continue // their versions do not follow one another
+		}
+		next := fmt.Sprintf("metadata/%d.%s.json", j.roles[role].version+1, role)
+		_, err := j.read(ctx, next, 64<<20)
+		switch {
+		case err == nil:
+			j.damage("object store "+next, "it was published and is not in the database; a start of the service takes it")
+		case !isAbsent(err):
+			return fmt.Errorf("reading %s: %w", next, err)
 		}
 	}
 	return nil

@@ -228,12 +228,23 @@ func TestPlantedDamage(t *testing.T) {
 		"catalogue listing": {func(t *testing.T, s store) {
 			s.exec(t, `UPDATE levels SET listing = REPLACE(listing, 'regular', 'security')`)
 		}, "its listing is not the signed one"},
-		"catalogue manifest":    {func(t *testing.T, s store) { s.exec(t, `UPDATE levels SET manifest_sum = notes_sum`) }, "its manifest is not the signed one"},
-		"catalogue record size": {func(t *testing.T, s store) { s.exec(t, `UPDATE levels SET record_size = 1`) }, "its record is not the signed one"},
-		"audit changed":         {func(t *testing.T, s store) { s.exec(t, `UPDATE audit SET actor = 'someone else' WHERE number = 1`) }, "entry 1 was changed"},
-		"audit entry removed":   {func(t *testing.T, s store) { s.exec(t, `DELETE FROM audit WHERE number = 1`) }, "entry 1 is missing"},
-		"user of nobody":        {func(t *testing.T, s store) { s.exec(t, `UPDATE users SET organisation = 'org_x'`) }, "user of no organisation"},
-		"report lost":           {func(t *testing.T, s store) { s.exec(t, `DELETE FROM reports`) }, "installation without a report"},
+		"catalogue manifest":       {func(t *testing.T, s store) { s.exec(t, `UPDATE levels SET manifest_sum = notes_sum`) }, "its manifest is not the signed one"},
+		"catalogue record size":    {func(t *testing.T, s store) { s.exec(t, `UPDATE levels SET record_size = 1`) }, "its record is not the signed one"},
+		"audit changed":            {func(t *testing.T, s store) { s.exec(t, `UPDATE audit SET actor = 'someone else' WHERE number = 1`) }, "entry 1 was changed"},
+		"audit entry removed":      {func(t *testing.T, s store) { s.exec(t, `DELETE FROM audit WHERE number = 1`) }, "entry 1 is missing"},
+		"user of nobody":           {func(t *testing.T, s store) { s.exec(t, `UPDATE users SET organisation = 'org_x'`) }, "user of no organisation"},
+		"user of an unknown role":  {func(t *testing.T, s store) { s.exec(t, `UPDATE users SET role = 'king'`) }, "user whose role is none of an organisation's"},
+		"customer made the vendor": {func(t *testing.T, s store) { s.exec(t, `UPDATE users SET organisation = NULL`) }, "user whose role is none of the vendor's"},
+		"address in capitals":      {func(t *testing.T, s store) { s.exec(t, `UPDATE users SET email = UPPER(email)`) }, "not as it is looked up"},
+		"password in the clear":    {func(t *testing.T, s store) { s.exec(t, `UPDATE users SET password = 'secret'`) }, "password is not hashed"},
+		"report damaged":           {func(t *testing.T, s store) { s.exec(t, `UPDATE reports SET report = '{'`) }, "report that cannot be read"},
+		"vendor damaged":           {func(t *testing.T, s store) { s.exec(t, `INSERT INTO settings (name, value) VALUES ('vendor', '{')`) }, "setting that cannot be read: vendor"},
+		"superseded copy changed":  {func(_ *testing.T, s store) { s.blobs["metadata/1.root.json"] = []byte("{}") }, "metadata/1.root.json: the copy differs"},
+		"database behind":          {func(_ *testing.T, s store) { s.blobs["metadata/3.targets.json"] = []byte("{}") }, "it was published and is not in the database"},
+		"copy of the timestamp": {func(_ *testing.T, s store) {
+			s.blobs["metadata/timestamp.json"] = bytes.ReplaceAll(s.blobs["metadata/timestamp.json"], []byte("202"), []byte("203"))
+		}, "metadata/timestamp.json: the copy differs"},
+		"report lost": {func(t *testing.T, s store) { s.exec(t, `DELETE FROM reports`) }, "installation without a report"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
