@@ -17,6 +17,7 @@ import (
 
 	"uplevel/internal/durable"
 	"uplevel/internal/entitlement/access"
+	"uplevel/internal/problem"
 	"uplevel/internal/sqlstore"
 	"uplevel/internal/trust/online"
 )
@@ -63,11 +64,17 @@ type service struct {
 // serve runs until ctx ends, then lets requests in flight finish and closes everything.
 func (p *program) serve(ctx context.Context, s settings) error {
 	log := slog.New(slog.NewJSONHandler(p.stderr, nil))
+	// First: an address that is taken leaves no data folder behind that is half made.
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
+	if err != nil {
+		return problem.New(problem.Refused, "give another one with --listen HOST:PORT, or end what listens there",
+			"the address %s cannot be listened on: %w", s.listen, err).Standing("the service was not started")
+	}
 	svc, err := p.assemble(ctx, s, log)
 	if err != nil {
-		return err
+		return errors.Join(err, listener.Close())
 	}
-	return errors.Join(svc.run(ctx), svc.store.Close())
+	return errors.Join(svc.run(ctx, listener), svc.store.Close())
 }
 
 // assemble opens database, object store and keys.
@@ -103,12 +110,8 @@ func (svc *service) start(ctx context.Context, db *sqlstore.DB, objects content)
 	return svc.store.repair(ctx)
 }
 
-// run listens, serves and stops.
-func (svc *service) run(ctx context.Context) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", svc.listen)
-	if err != nil {
-		return fmt.Errorf("listening on %s: %w", svc.listen, err)
-	}
+// run serves and stops.
+func (svc *service) run(ctx context.Context, listener net.Listener) error {
 	if svc.publicURL == "" {
 		svc.publicURL = "https://" + listener.Addr().String()
 	}
@@ -142,14 +145,23 @@ func (svc *service) untilEnd(ctx context.Context, server *http.Server, listener 
 	case <-ctx.Done():
 		svc.log.InfoContext(ctx, "stopping")
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-		if err = server.Shutdown(drain); err != nil {
-			err = errors.Join(server.Close(), fmt.Errorf("requests were cut off: %w", err))
-		}
+		err = svc.shutDown(drain, server)
 		cancel()
 	}
 	stop()
 	workers.Wait()
 	svc.log.InfoContext(ctx, "stopped")
+	return err
+}
+
+// shutDown lets requests in flight finish. Those that take longer than ctx are cut off:
+// a download goes on where it was, and this is still a clean end.
+func (svc *service) shutDown(ctx context.Context, server *http.Server) error {
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		svc.log.WarnContext(ctx, "requests were cut off")
+		return server.Close()
+	}
 	return err
 }
 

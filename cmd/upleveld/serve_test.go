@@ -8,7 +8,10 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -195,6 +198,54 @@ func TestStopLetsRequestsFinish(t *testing.T) {
 	}
 	if code := r.wait(); code != 0 {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestStopCutsOffWhoTakesTooLong: a download that outlasts the wait is cut off, goes on
+// elsewhere, and is no failure of the service.
+func TestStopCutsOffWhoTakesTooLong(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	go func() {
+		if answer, err := server.Client().Get(server.URL); err == nil { //nolint:noctx // it is cut off
+			_ = answer.Body.Close()
+		}
+	}()
+	<-asked
+	var said bytes.Buffer
+	svc := &service{log: slog.New(slog.NewJSONHandler(&said, nil))}
+	over, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	if err := svc.shutDown(over, server.Config); err != nil || !strings.Contains(said.String(), "cut off") {
+		t.Errorf("%v, said %s", err, said.String())
+	}
+}
+
+// TestAddressThatIsTaken is refused before anything is made, so that the same command
+// works when the address is free.
+func TestAddressThatIsTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	p := newProgram(t)
+	var said bytes.Buffer
+	p.stderr = &said
+	p.openObjects = func(string) (blob.Store, error) { return &memory{blobs: map[string]string{}}, nil }
+	p.newHandler = func(*service) (http.Handler, error) { return http.NotFoundHandler(), nil }
+	code := p.execute(t.Context(), []string{"serve", "--dev", "--data", p.data, "--listen", taken.Addr().String()})
+	if code != problem.Refused.ExitCode() || !strings.Contains(said.String(), "--listen") {
+		t.Errorf("exit code %d, said %s", code, said.String())
+	}
+	if _, err := os.Stat(p.data); !os.IsNotExist(err) {
+		t.Errorf("the data folder was made: %v", err)
 	}
 }
 

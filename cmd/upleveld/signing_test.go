@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -140,6 +141,31 @@ func TestMetadataIsCopiedAfterTheCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	want(map[string]string{"1.root.json": "r1", "2.root.json": "r2", "timestamp.json": "t2"})
+}
+
+// TestDatabaseIsPrivate: whoever else is on the machine reads no password hash, whatever
+// the mode of the folder.
+func TestDatabaseIsPrivate(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("modes are another thing there")
+	}
+	p := newProgram(t)
+	p.database = "sqlite:" + filepath.Join(t.TempDir(), "uplevel.db")
+	db, err := p.openDatabase(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	files, err := filepath.Glob(strings.TrimPrefix(p.database, "sqlite:") + "*")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
+	}
 }
 
 func TestOnlineKeysAreMadeOnceAndSealed(t *testing.T) {

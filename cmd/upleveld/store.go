@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -58,7 +59,24 @@ func (p *program) openDatabase(ctx context.Context, records sqlstore.Records) (*
 	if err := durable.MkdirAll(p.data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
+	if err := makePrivate(p.databaseURL()); err != nil {
+		return nil, err
+	}
 	return sqlstore.Open(ctx, sqlstore.Options{URL: p.databaseURL(), Migrate: true, Now: p.now, Records: records})
+}
+
+// makePrivate makes the file of a new embedded database readable by its owner alone,
+// wherever it lies: it holds password hashes. The engine gives its other files that mode.
+func makePrivate(address string) error {
+	path, embedded := strings.CutPrefix(address, "sqlite:")
+	if !embedded || path == "" {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the database: %w", err)
+	}
+	return file.Close()
 }
 
 // door is how people and programs get in.
