@@ -124,7 +124,7 @@ func (p *program) checkDeep(ctx context.Context) error {
 	}
 	p.done("%d roles, %d levels, %d objects (%d bytes) judged", report.Roles, report.Levels, report.Objects, report.Bytes)
 	if report.Damaged() {
-		return problem.New(problem.Verification, "restore what is named above from a backup, or publish the levels again",
+		return problem.New(problem.Verification, "restore what is named above from a backup; without one remove damaged objects and publish first release and newest level again",
 			"the store is damaged").Standing("nothing was changed")
 	}
 	return nil

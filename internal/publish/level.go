@@ -58,7 +58,7 @@ type draft struct {
 	base     manifest.Tree
 	manifest []byte
 	first    bool // of its channel: level 0 comes along
-	already  *release.Listed
+	already  *published
 }
 
 // Validate judges a build as the next level, or as level 0 of a product version that is
@@ -99,7 +99,7 @@ func (p *Publisher) Level(ctx context.Context, req LevelRequest) (Outcome, error
 	out := Outcome{Line: req.Line, Level: d.Level, State: req.State, Report: d.Report}
 	if d.already != nil {
 		out.Already, out.State = true, d.already.State
-		return out, nil
+		return out, p.offer(ctx, d, *d.already, &out)
 	}
 	if err := d.Error(); err != nil {
 		return out, err
@@ -171,7 +171,7 @@ func (p *Publisher) compare(ctx context.Context, d *draft, req LevelRequest, lev
 		}
 		if digest.Of(text) == newest.record.Notes.Sum {
 			*d = again
-			d.Level, d.already = newest.Level, &newest.Listed
+			d.Level, d.already = newest.Level, &newest
 			return nil
 		}
 	}

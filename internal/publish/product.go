@@ -47,7 +47,7 @@ func (p *Publisher) AddProduct(ctx context.Context, req ProductRequest) (Outcome
 		if err != nil {
 			return out, err
 		}
-		return p.alreadyAdded(ctx, d, zero, out)
+		return p.alreadyAdded(ctx, d, req, zero, out)
 	}
 	if err := d.Error(); err != nil {
 		return out, err
@@ -86,18 +86,27 @@ func checkProduct(req ProductRequest) error {
 }
 
 // alreadyAdded accepts the very same level 0 and refuses another one.
-func (p *Publisher) alreadyAdded(ctx context.Context, d *draft, zero release.Listed, out Outcome) (Outcome, error) {
+func (p *Publisher) alreadyAdded(ctx context.Context, d *draft, req ProductRequest, zero release.Listed, out Outcome) (Outcome, error) {
 	level, err := p.load(ctx, zero)
 	if err != nil {
 		return out, err
 	}
-	if level.record.Manifest.Sum != digest.Of(d.manifest) {
+	r := level.record
+	if r.Manifest.Sum != digest.Of(d.manifest) {
 		return out, problem.New(problem.Refused,
 			fmt.Sprintf("Publish this build as a level: level %s %s --dist … --notes FILE.", d.Line.Product, d.Line.Version),
 			"%s is published already, from another first release", d.Line)
 	}
+	if !sameRules(r.Rules, req.Rules) || r.Platform != req.Platform || zero.SupportEnds != req.SupportedUntil {
+		return out, problem.New(problem.Refused, "Give those that it was published with: they stand signed in every level since.",
+			"%s is published already, with other rules, platform or end of support", d.Line)
+	}
 	out.Already, out.State = true, zero.State
-	return out, nil
+	return out, p.offer(ctx, d, level, &out)
+}
+
+func sameRules(a, b release.Rules) bool {
+	return slices.Equal(a.Generated, b.Generated) && slices.Equal(a.Data, b.Data) && slices.Equal(a.KeepPristine, b.KeepPristine)
 }
 
 // draftFirst scans and judges a build as level 0.

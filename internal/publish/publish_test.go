@@ -3,6 +3,7 @@ package publish
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -196,6 +197,58 @@ func TestLostObjectOfTheLevelBeforeIsUploadedAgain(t *testing.T) {
 	out := level(t, d, with(release0(), map[string]string{"bin/shop": "two"}), notes1)
 	if out.Level != 1 || d.service.objects[digest.Of([]byte(release0()["LICENSE"]))] == nil {
 		t.Errorf("%+v", out)
+	}
+}
+
+// TestPublishingAgainHealsTheStore: what the service lost of the newest level, or of
+// level 0, is uploaded again by the same command.
+func TestPublishingAgainHealsTheStore(t *testing.T) {
+	t.Parallel()
+	d := ready(t)
+	files := with(release0(), map[string]string{"bin/shop": "two"})
+	for _, again := range []func() Outcome{
+		func() Outcome { return add(t, d, release0()) },
+		func() Outcome { return level(t, d, files, notes1) },
+	} {
+		before := maps.Clone(d.service.objects)
+		again()
+		whole := maps.Clone(d.service.objects)
+		for sum := range whole {
+			if before[sum] != nil {
+				continue
+			}
+			delete(d.service.objects, sum)
+			if out := again(); !out.Already {
+				t.Fatalf("%+v", out)
+			}
+			if len(d.service.objects) != len(whole) {
+				t.Errorf("object %s was not uploaded again", sum)
+			}
+			d.service.objects = maps.Clone(whole)
+		}
+	}
+}
+
+// TestOtherRulesAreNotPassedOver: a first release that is there with other rules is not
+// what was asked for.
+func TestOtherRulesAreNotPassedOver(t *testing.T) {
+	t.Parallel()
+	d := ready(t)
+	add(t, d, release0())
+	same := ProductRequest{Line: shop, Dist: build(t, release0()), SupportedUntil: "2030-01-31", Rules: release.Rules{Data: []string{"data/**"}}}
+	for name, change := range map[string]func(*ProductRequest){
+		"rules":    func(r *ProductRequest) { r.Rules.Generated = []string{"work/**"} },
+		"platform": func(r *ProductRequest) { r.Platform = release.Unix },
+		"support":  func(r *ProductRequest) { r.SupportedUntil = "2031-01-31" },
+	} {
+		other := same
+		change(&other)
+		if _, err := d.AddProduct(t.Context(), other); problem.KindOf(err) != problem.Refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if out, err := d.AddProduct(t.Context(), same); err != nil || !out.Already {
+		t.Errorf("%+v, %v", out, err)
 	}
 }
 

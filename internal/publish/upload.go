@@ -89,6 +89,18 @@ func (p *Publisher) store(ctx context.Context, all []upload, out *Outcome) error
 	return err
 }
 
+// offer uploads what the service has lost of a level that is published already. Notes
+// and record come from the cache; where they are neither, only a backup has them.
+func (p *Publisher) offer(ctx context.Context, d *draft, level published, out *Outcome) error {
+	all := append(filesOf(d.build.Tree, manifest.Tree{}, d.build.Open), bytesUpload(d.manifest))
+	for _, ref := range []release.Ref{level.Record, level.record.Notes} {
+		if data, err := p.cached(ref); err == nil {
+			all = append(all, bytesUpload(data))
+		}
+	}
+	return p.store(ctx, all, out)
+}
+
 func (p *Publisher) missing(ctx context.Context, all []upload) ([]upload, error) {
 	var missing []upload
 	for batch := range slices.Chunk(all, api.MaxObjectsAsked) {

@@ -27,6 +27,7 @@ func over() map[string]string {
 		"chain cmd/uplevel-publish": "wiring adds one to the seven of publish, which verifies what it reads before it signs",
 		"package update":            "one use case with ten commands; its parts share one value and splitting would only move it",
 		"package install":           "stage, journal and recovery must be read together",
+		"package publish":           "publishing, publishing again and healing are one flow over one draft",
 		"package fsck":              "two judges that share no code with what they judge",
 		"package cmd/uplevel":       "a file a command; words and wiring only",
 		"package cmd/upleveld":      "a file a command; words and wiring only",
