@@ -23,6 +23,7 @@ const (
 	MaxObjectsAsked = 2000     // digests in one DeliveryRequest or MissingRequest
 	MaxBody         = 1 << 20  // bytes of a JSON request, unless said otherwise
 	MaxMetadataBody = 32 << 20 // bytes of a MetadataSubmission
+	MaxRoles        = 100      // files in one MetadataSubmission
 	MaxAnswer       = 8 << 20  // bytes of a JSON answer that a client reads
 )
 

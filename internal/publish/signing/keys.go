@@ -264,8 +264,8 @@ func (p *Signer) listedVersion(role string) (int64, error) {
 	return listed.Version, nil
 }
 
-// Renew signs again what runs out within 60 days, or everything, and submits it in one
-// step. Roles that are due and whose keys are not in the folder are left and named by
+// Renew signs again what runs out within 60 days, or everything, and submits it: in one
+// step, unless a vendor has more roles than one submission takes. Roles that are due and whose keys are not in the folder are left and named by
 // the error; the others are renewed all the same.
 func (p *Signer) Renew(ctx context.Context, everything bool) (renewed []sign.Status, err error) {
 	all, stale, err := p.Status(ctx)
@@ -291,22 +291,38 @@ func (p *Signer) Renew(ctx context.Context, everything bool) (renewed []sign.Sta
 		}
 		docs = append(docs, api.RoleMetadata{Role: s.Role, Data: doc})
 	}
-	if len(docs) > 0 {
-		if err := p.Submit(ctx, docs); err != nil {
-			return nil, err
+	for _, batch := range batches(docs) {
+		if err := p.Submit(ctx, batch); err != nil {
+			return renewed, err
 		}
-	}
-	for _, doc := range docs {
-		facts, err := sign.FactsOf(doc.Data)
-		if err != nil {
-			return nil, err
+		for _, doc := range batch {
+			facts, err := sign.FactsOf(doc.Data)
+			if err != nil {
+				return renewed, err
+			}
+			if err := p.Folder.Keep(doc.Role, doc.Data); err != nil {
+				return renewed, err
+			}
+			renewed = append(renewed, sign.Judge(sign.Status{Role: doc.Role, Version: facts.Version, Expires: facts.Expires}, p.Now()))
 		}
-		if err := p.Folder.Keep(doc.Role, doc.Data); err != nil {
-			return nil, err
-		}
-		renewed = append(renewed, sign.Judge(sign.Status{Role: doc.Role, Version: facts.Version, Expires: facts.Expires}, p.Now()))
 	}
 	return renewed, keysAway(without, p.Folder.Dir)
+}
+
+// maxBatch bounds the bytes of documents in one submission; JSON makes 4 of 3.
+const maxBatch = api.MaxMetadataBody / 4 * 3 / 8 * 7
+
+// batches cuts documents into what one submission takes, in their order: those that
+// delegate come first.
+func batches(docs []api.RoleMetadata) (all [][]api.RoleMetadata) {
+	size := 0
+	for i, doc := range docs {
+		if size += len(doc.Data); i == 0 || size > maxBatch || len(all[len(all)-1]) == api.MaxRoles {
+			all, size = append(all, nil), len(doc.Data)
+		}
+		all[len(all)-1] = append(all[len(all)-1], doc)
+	}
+	return all
 }
 
 func (p *Signer) renewed(role string) ([]byte, error) {
