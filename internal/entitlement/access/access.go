@@ -82,8 +82,13 @@ type Door struct {
 // accepted in place of a password and comes back as it is.
 func (d *Door) Login(ctx context.Context, email, password, address string) (string, entitlement.Token, error) {
 	if strings.HasPrefix(password, tokenPrefix) {
-		if p, err := d.Principal(ctx, strings.TrimSpace(password)); err == nil {
+		p, err := d.Principal(ctx, strings.TrimSpace(password))
+		switch {
+		case err == nil:
 			return strings.TrimSpace(password), d.lived(p.Token), nil
+		case !errors.Is(err, fs.ErrNotExist):
+			// A token that is over is no guess: it says so, and slows nobody down.
+			return "", entitlement.Token{}, err
 		}
 	}
 	var user entitlement.User
@@ -195,14 +200,16 @@ func (d *Door) NewToken(ctx context.Context, by entitlement.Actor, t entitlement
 }
 
 // Principal returns who a token speaks for, or a *problem.Error: Credentials when the
-// token is unknown, expired or revoked, or its user is; NotEntitled when the
+// token is unknown (then fs.ErrNotExist, too), expired or revoked, or its user is; NotEntitled when the
 // organisation is revoked. It asks the store each time, so that a revocation takes
 // effect at once.
 func (d *Door) Principal(ctx context.Context, secret string) (entitlement.Principal, error) {
 	hash := sha256.Sum256([]byte(secret))
 	p, stored, err := d.Tokens.PrincipalByToken(ctx, hash)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && subtle.ConstantTimeCompare(hash[:], stored[:]) != 1 {
-		return entitlement.Principal{}, problem.New(problem.Credentials, "log in again, or ask for another token", "Invalid credentials")
+		return entitlement.Principal{}, &problem.Error{
+			Kind: problem.Credentials, Err: fs.ErrNotExist, Text: "Invalid credentials", Next: "log in again, or ask for another token",
+		}
 	}
 	if err != nil {
 		return entitlement.Principal{}, err

@@ -320,3 +320,31 @@ func TestPrincipalRefuses(t *testing.T) {
 		t.Errorf("revoked organisation: %v", err)
 	}
 }
+
+// TestTokenThatIsOverIsNoGuess: given as a password it says what it is, and a hundred
+// machines with it behind one address lock nobody out.
+func TestTokenThatIsOverIsNoGuess(t *testing.T) {
+	t.Parallel()
+	d, m, c, _ := newDoor(t)
+	text, _, err := d.Login(t.Context(), "kim@bank.example", secret, "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.now = c.now.Add(DefaultLife)
+	for range 100 {
+		if _, _, err := d.Login(t.Context(), "kim@bank.example", text, "192.0.2.1"); problem.KindOf(err) != problem.Credentials || !strings.Contains(err.Error(), "expired") {
+			t.Fatalf("expired: %v", err)
+		}
+	}
+	if _, _, err := d.Login(t.Context(), "kim@bank.example", secret, "192.0.2.1"); err != nil {
+		t.Errorf("the right password: %v", err)
+	}
+	c.now = c.now.Add(-time.Minute)
+	for hash, p := range m.tokens {
+		p.Organisation.Revoked = c.now
+		m.tokens[hash] = p
+	}
+	if _, _, err := d.Login(t.Context(), "kim@bank.example", text, "192.0.2.1"); problem.KindOf(err) != problem.NotEntitled {
+		t.Errorf("revoked organisation: %v", err)
+	}
+}
