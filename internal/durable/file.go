@@ -33,13 +33,15 @@ type File struct {
 	done bool
 }
 
-// Create starts a file that [File.Commit] will put at name.
+// Create starts a file that [File.Commit] will put at name. What root makes belongs to
+// whom the folder belongs to.
 func Create(name string, perm fs.FileMode) (*File, error) {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".partial-*")
 	if err != nil {
 		return nil, fmt.Errorf("creating %s: %w", name, err)
 	}
 	out := &File{File: f, name: name}
+	inherit(f.Name())
 	if err := f.Chmod(perm); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		out.Discard()
 		return nil, fmt.Errorf("creating %s: %w", name, err)
@@ -100,6 +102,7 @@ func MkdirAll(dir string, perm fs.FileMode) error {
 	err := os.Mkdir(dir, perm)
 	switch {
 	case err == nil:
+		inherit(dir)
 		return SyncDir(filepath.Dir(dir))
 	case errors.Is(err, fs.ErrExist):
 		if info, statErr := os.Stat(dir); statErr != nil || !info.IsDir() {
