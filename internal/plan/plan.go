@@ -196,7 +196,7 @@ func (p *Plan) Check() error {
 		return fmt.Errorf("plan: %w", err)
 	}
 	for i, o := range p.Outcomes {
-		if err := o.check(); err != nil {
+		if err := o.check(p.Kind); err != nil {
 			return fmt.Errorf("plan: %q: %w", o.Path, err)
 		}
 		if i > 0 && p.Outcomes[i-1].Path >= o.Path {
@@ -206,7 +206,7 @@ func (p *Plan) Check() error {
 	return nil
 }
 
-func (o Outcome) check() error {
+func (o Outcome) check(kind Kind) error {
 	if err := manifest.CheckPath(o.Path); err != nil {
 		return err
 	}
@@ -218,7 +218,8 @@ func (o Outcome) check() error {
 		if o.Result == nil || o.Result.Path != o.Path {
 			return fmt.Errorf("%s without a result", o.Action)
 		}
-		if o.Result.Kind == manifest.Link {
+		// What a revert brings back may be the operator's own link, which may lead anywhere.
+		if o.Result.Kind == manifest.Link && kind != Revert {
 			return manifest.CheckTarget(o.Path, o.Result.Target)
 		}
 	case Remove:

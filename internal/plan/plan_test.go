@@ -129,3 +129,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestARevertBringsBackTheOperatorsLink: it may lead anywhere; one of the vendor's may not.
+func TestARevertBringsBackTheOperatorsLink(t *testing.T) {
+	t.Parallel()
+	link := manifest.Entry{Path: "conf/a", Kind: manifest.Link, Target: "/etc/shop/a"}
+	for kind, allowed := range map[Kind]bool{Revert: true, Update: false} {
+		_, err := Make(Plan{
+			Kind: kind, Product: "shop", Version: "1.0", From: Point{Channel: "full"}, To: Point{Channel: "full", Level: 1},
+			Outcomes: []Outcome{{Path: link.Path, Action: Add, Result: &link}},
+		})
+		if (err == nil) != allowed {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
