@@ -103,10 +103,13 @@ func (i installed) Commit(ctx context.Context) (Committed, error) {
 		return Committed{}, err
 	}
 	store, err := i.storeOf(done.Store)
+	if err != nil {
+		store = Store{Bytes: done.Store.Bytes} // it is committed: not to be able to count makes no failure of it
+	}
 	return Committed{
 		ID: done.ID, Rescued: done.Rescued, Store: store,
 		Backup: done.Backup, BackupBytes: done.Bytes, Duration: done.Duration,
-	}, err
+	}, nil
 }
 
 func (i installed) Pending() (Pending, error) {
