@@ -18,7 +18,9 @@ func copyAttributes(from, to string) error {
 	if size, err = unix.Llistxattr(from, names); err != nil {
 		return tolerate(err)
 	}
-	for name := range strings.SplitSeq(strings.TrimRight(string(names[:size]), "\x00"), "\x00") {
+	// An overlay counts attributes of its own that it then does not name: the list may
+	// be shorter than was said, or empty.
+	for name := range strings.FieldsFuncSeq(string(names[:size]), func(r rune) bool { return r == 0 }) {
 		value := make([]byte, 64<<10)
 		n, err := unix.Lgetxattr(from, name, value)
 		if err == nil {
