@@ -91,13 +91,29 @@ func (h *Home) removeStagingFolders(folders []string) error {
 		if _, err := h.lstat(f); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err := h.root.RemoveAll(f); err != nil {
+		if err := h.removeTree(f); err != nil {
 			all = errors.Join(all, err)
 			continue
 		}
 		all = errors.Join(all, durable.SyncDir(h.abs(parent(f))))
 	}
 	return all
+}
+
+// removeTree removes a folder with all in it, also folders of a level that their owner
+// may not write.
+func (h *Home) removeTree(dir string) error {
+	err := h.root.RemoveAll(dir)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	_ = fs.WalkDir(h.root.FS(), dir, func(p string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			err = h.root.Chmod(p, 0o700)
+		}
+		return err
+	})
+	return h.root.RemoveAll(dir)
 }
 
 // syncFolders makes everything on the file systems of these folders durable: in one
