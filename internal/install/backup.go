@@ -2,6 +2,7 @@ package install
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,21 +13,46 @@ import (
 )
 
 // backup makes a full copy of the home below dir, staging left out, and returns where
-// it lies and its size in bytes.
+// it lies and its size in bytes. It gets its name only when it is whole.
 func (h *Home) backup(ctx context.Context, dir, pack string) (string, int64, error) {
 	name := fmt.Sprintf("%s-%s-%d", filepath.Base(h.dir), pack, h.state.History+1)
 	to, err := filepath.Abs(filepath.Join(dir, "backup", name))
 	if err != nil {
 		return "", 0, err
 	}
-	if err := durable.MkdirAll(to, 0o755); err != nil {
+	if to, err = freeName(to); err != nil {
 		return "", 0, err
 	}
-	n, err := h.copyTo(ctx, to)
+	partial := to + ".partial" // of this home and change: one that a cut left is ours
+	if err := os.RemoveAll(partial); err != nil {
+		return "", 0, err
+	}
+	if err := durable.MkdirAll(partial, 0o755); err != nil {
+		return "", 0, err
+	}
+	n, err := h.copyTo(ctx, partial)
+	if err == nil {
+		err = durable.Rename(partial, to)
+	}
 	if err != nil {
-		return "", 0, fmt.Errorf("backing up to %s: %w", to, err)
+		return "", 0, errors.Join(fmt.Errorf("backing up to %s: %w", to, err), os.RemoveAll(partial))
 	}
 	return to, n, nil
+}
+
+// freeName returns name, or name with a number where an earlier attempt at the same
+// change left its copy.
+func freeName(name string) (string, error) {
+	for n, free := 2, name; ; n++ {
+		_, err := os.Lstat(free)
+		if errors.Is(err, fs.ErrNotExist) {
+			return free, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		free = fmt.Sprintf("%s-%d", name, n)
+	}
 }
 
 // copyTo copies the home into the empty folder to, without staging, lock and scan
