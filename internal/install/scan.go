@@ -64,7 +64,9 @@ func (s *scanner) stat(paths []string) ([]*looked, error) {
 	slices.Sort(sorted)
 	var found []*looked
 	for _, p := range slices.Compact(sorted) {
-		if !s.inside(parent(p)) {
+		if is, err := s.inside(parent(p)); err != nil {
+			return nil, fmt.Errorf("looking at %s: %w", parent(p), err)
+		} else if !is {
 			continue
 		}
 		info, err := s.home.lstat(p)
@@ -89,23 +91,32 @@ func (s *scanner) stat(paths []string) ([]*looked, error) {
 
 // inside reports whether dir is a real folder of this home: no link on the way, and no
 // other product's home.
-func (s *scanner) inside(dir string) bool {
+func (s *scanner) inside(dir string) (bool, error) {
 	if known, ok := s.folders[dir]; ok {
-		return known
+		return known, nil
 	}
-	is := false
-	if s.inside(parent(dir)) {
-		info, err := s.home.lstat(dir)
-		is = err == nil && info.IsDir() && !s.home.nested(dir)
+	is, err := s.inside(parent(dir))
+	if err != nil {
+		return false, err
+	}
+	if is {
+		if is, err = s.home.ownFolder(dir); err != nil {
+			return false, err
+		}
 	}
 	s.folders[dir] = is
-	return is
+	return is, nil
 }
 
-// nested reports whether dir is the home of another product, foreign to this one.
-func (h *Home) nested(dir string) bool {
-	_, err := h.lstat(dir + "/" + productFile)
-	return err == nil
+// ownFolder reports whether dir is a folder, and not the home of another product, which
+// is foreign to this one.
+func (h *Home) ownFolder(dir string) (bool, error) {
+	info, err := h.lstat(dir)
+	if err != nil || !info.IsDir() {
+		return false, ignoreMissing(err)
+	}
+	nested, err := h.present(dir + "/" + productFile)
+	return err == nil && !nested, err
 }
 
 func (h *Home) entry(p string, info fs.FileInfo) (manifest.Entry, error) {

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 
 	"uplevel/internal/digest"
 	"uplevel/internal/object"
+	"uplevel/internal/plan"
 	"uplevel/internal/release"
 )
 
@@ -137,15 +139,19 @@ func (h *Home) unneeded(used []digest.Digest, history []Change, keep int) ([]str
 	return names, err
 }
 
-// lastUpdates returns the entries from the keep-th last update on.
+// lastUpdates returns the entries from the keep-th last update on that was not taken
+// back: one that was is no level to go back over.
 func lastUpdates(history []Change, keep int) []Change {
-	seen := 0
+	seen, taken := 0, math.MaxInt // entries from taken on were taken back by a later revert
 	for i, h := range slices.Backward(history) {
-		if h.Kind == "update" {
+		switch {
+		case h.Kind == plan.Revert:
+			taken = min(taken, h.RevertTo)
+		case h.ID < taken:
 			seen++
-		}
-		if seen >= keep {
-			return history[i:]
+			if seen >= keep {
+				return history[i:]
+			}
 		}
 	}
 	return history
