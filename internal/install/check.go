@@ -57,6 +57,9 @@ func (h *Home) Check(p *plan.Plan, x Extra) error {
 	if err := h.checkBackup(x.Backup); err != nil {
 		return err
 	}
+	if _, err := h.readConfig(); err != nil {
+		return damagedConfig(err) // it is written anew, and nothing in it may be lost
+	}
 	m, err := h.findMounts()
 	if err != nil {
 		return err
@@ -178,9 +181,25 @@ func (h *Home) checkBackup(dir string) error {
 	if err != nil {
 		return err
 	}
-	if abs == h.dir || strings.HasPrefix(abs, h.dir+string(filepath.Separator)) {
+	home, err := filepath.EvalSymlinks(h.dir)
+	if err != nil {
+		return err
+	}
+	if real := followed(abs); inside(abs, h.dir) || inside(real, home) {
 		return problem.New(problem.Refused, "Name a folder outside the product with --backup.",
 			"Backup directory %s cannot be inside the product directory %s", abs, h.dir)
 	}
 	return nil
+}
+
+func inside(path, dir string) bool {
+	return path == dir || strings.HasPrefix(path, dir+string(filepath.Separator))
+}
+
+// followed returns path with the links on the way followed, as far as it exists.
+func followed(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil || filepath.Dir(path) == path {
+		return real
+	}
+	return filepath.Join(followed(filepath.Dir(path)), filepath.Base(path))
 }

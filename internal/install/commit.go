@@ -45,7 +45,7 @@ func (h *Home) Commit(ctx context.Context) (Committed, error) {
 			"The prepared change starts at another level than the product is at")
 	}
 	c := &committer{home: h, pending: p, journal: journal{
-		Format: 1, ID: p.ID, Direction: forward, Staging: p.Staging,
+		Format: 1, ID: p.ID, Direction: forward,
 		What: fmt.Sprintf("%s %s → %s", p.Plan.Kind, h.state.Line().LevelName(p.Plan.From.Level), p.Plan.Line().LevelName(p.Plan.To.Level)),
 	}}
 	err = c.build()
@@ -91,12 +91,13 @@ func (c *committer) build() error {
 	if err := c.secondNames(); err != nil {
 		return err
 	}
+	c.journal.Staging = c.existing()
 	back := c.journal
 	back.Direction = undo
 	if err := c.home.writeJournal(undoFile, back); err != nil {
 		return err
 	}
-	return c.home.syncFolders(c.existing())
+	return c.home.syncFolders(c.journal.Staging)
 }
 
 // resolve replaces conflicts by the operator's decisions.
@@ -117,7 +118,7 @@ func (c *committer) resolve() ([]plan.Outcome, error) {
 
 func (c *committer) decide(o plan.Outcome) (plan.Outcome, error) {
 	h, path := c.home, o.Path
-	if h.exists(path + ".final") {
+	if final, err := h.present(path + ".final"); err != nil || final {
 		return c.takeFinal(o)
 	}
 	r := c.pending.Resolved[path]
@@ -168,8 +169,8 @@ func (c *committer) takeFinal(o plan.Outcome) (plan.Outcome, error) {
 	return o, nil
 }
 
-// operations turns outcomes into steps: what goes first, then what comes, then bits,
-// then folders that became empty.
+// operations turns outcomes into steps: what goes first, then what comes, then folders
+// that became empty; bits last, for they may close a folder to further change.
 func (c *committer) operations(outcomes []plan.Outcome) error {
 	var gone, folders, come, bits, emptied []operation
 	turned := "" // the last folder that becomes something else; what it held goes first
@@ -211,7 +212,7 @@ func (c *committer) operations(outcomes []plan.Outcome) error {
 	}
 	slices.Reverse(folders) // the deepest first
 	slices.Reverse(emptied)
-	c.journal.Operations = slices.Concat(gone, folders, come, bits, c.journal.Operations, emptied)
+	c.journal.Operations = slices.Concat(gone, folders, come, emptied, bits)
 	return nil
 }
 
@@ -237,11 +238,11 @@ func (h *Home) asPlanned(o plan.Outcome, st staged) error {
 	case o.Disk == nil:
 		return changedMeanwhile(o.Path, fs.ErrExist)
 	case o.Disk.Kind == manifest.Dir:
-		if !info.IsDir() {
+		if !info.IsDir() || uint32(info.Mode().Perm()) != o.Disk.Mode {
 			return changedMeanwhile(o.Path, nil)
 		}
 		return nil
-	case st.Was != nil && st.Was.is(identityOf(info)):
+	case st.Was != nil && st.Was.is(identityOf(info)) && st.Was.Mode == identityOf(info).Mode:
 		return nil
 	}
 	return changedMeanwhile(o.Path, nil)
@@ -366,16 +367,15 @@ func (c *committer) commit() (Committed, error) {
 	}
 	rescued, err := h.forward(c.journal)
 	if err != nil {
-		return done, h.rollBack(c.journal, err)
+		done.Rescued, err = h.rollBack(c.journal, err, rescued)
+		return done, err
 	}
 	done.Rescued, done.Duration = rescued, h.opts.Now().Sub(began)
 	done.Backup, done.Bytes = c.pending.BackedUp, c.pending.BackupBytes
-	if err := h.removeStagingFolders(c.pending.Staging); err != nil {
-		return done, nil //nolint:nilerr // committed and durable; the next command cleans what is left
-	}
-	if err := h.readState(); err != nil {
-		return done, err
-	}
-	done.Store, err = h.Store()
-	return done, err
+	// It is committed and durable: nothing below makes a failure of it, and the next
+	// command cleans what is left.
+	_ = h.removeStagingFolders(c.pending.Staging)
+	h.state = c.pending.State
+	done.Store, _ = h.Store()
+	return done, nil
 }

@@ -27,7 +27,7 @@ type operation struct {
 	Path    string    `json:"path"`
 	New     string    `json:"new,omitempty"`  // where the staged result lies
 	Tree    bool      `json:"tree,omitempty"` // the staged result is a whole new folder
-	Old     string    `json:"old,omitempty"`  // second name of what stood at Path
+	Old     string    `json:"old,omitempty"`  // second name of what stood at Path; of a folder: its empty twin
 	Was     *identity `json:"was,omitempty"`  // of what stood at Path; nil: nothing
 	Mode    uint32    `json:"mode,omitempty"`
 	OldMode uint32    `json:"old_mode,omitempty"`
@@ -90,7 +90,7 @@ func (h *Home) do(o operation, id int) (rescued string, err error) {
 	case rmdir:
 		return "", h.removeFolder(o.Path)
 	case chmod:
-		return "", ignoreMissing(h.root.Chmod(o.Path, fs.FileMode(o.Mode)))
+		return "", h.setMode(o.Path, o.Mode)
 	}
 	return "", fmt.Errorf("unknown operation %q", o.Kind)
 }
@@ -120,12 +120,42 @@ func (h *Home) place(o operation, id int) (rescued string, err error) {
 	case err != nil:
 		return "", err
 	case o.Was == nil || !o.Was.is(identityOf(info)):
-		rescued = fmt.Sprintf("%s.rescued-%d", o.Path, id)
-		if err := h.root.Rename(o.Path, rescued); err != nil {
-			return "", fmt.Errorf("rescuing %s: %w", o.Path, err)
+		if rescued, err = h.rescue(o.Path, id); err != nil {
+			return "", err
 		}
 	}
 	return rescued, h.root.Rename(o.New, o.Path)
+}
+
+// rescue gives what the operator put in the way another name, one that is free.
+func (h *Home) rescue(path string, id int) (string, error) {
+	name := fmt.Sprintf("%s.rescued-%d", path, id)
+	for n := 2; ; n++ {
+		taken, err := h.present(name)
+		if err != nil {
+			return "", fmt.Errorf("rescuing %s: %w", path, err)
+		}
+		if !taken {
+			break
+		}
+		name = fmt.Sprintf("%s.rescued-%d-%d", path, id, n)
+	}
+	if err := h.root.Rename(path, name); err != nil {
+		return "", fmt.Errorf("rescuing %s: %w", path, err)
+	}
+	return name, nil
+}
+
+// special are the bits of a mode that no level speaks of.
+const special = fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
+// setMode sets the permission bits of what stands at path; special ones stay.
+func (h *Home) setMode(path string, mode uint32) error {
+	info, err := h.lstat(path)
+	if err != nil {
+		return ignoreMissing(err)
+	}
+	return ignoreMissing(h.root.Chmod(path, fs.FileMode(mode)&fs.ModePerm|info.Mode()&special))
 }
 
 // unlinkIf removes what stood there when the commit began, and nothing else.
@@ -143,50 +173,65 @@ func (h *Home) unlinkIf(o operation) error {
 	return h.root.Remove(o.Path)
 }
 
-// back takes an operation back, or finds it never done.
-func (h *Home) back(o operation) error {
+// back takes an operation back, or finds it never done. It returns the name under which
+// a file of the operator's was rescued.
+func (h *Home) back(o operation, id int) (rescued string, err error) {
 	switch o.Kind {
 	case place:
-		return h.unplace(o)
+		return h.unplace(o, id)
 	case remove:
-		return h.restoreOld(o)
+		return h.restoreOld(o, id)
 	case rmdir:
-		if stands, err := h.present(o.Path); err != nil || stands {
-			return err
-		}
-		return h.root.Mkdir(o.Path, fs.FileMode(o.OldMode))
+		return "", h.restoreFolder(o)
 	case chmod:
-		return ignoreMissing(h.root.Chmod(o.Path, fs.FileMode(o.OldMode)))
+		return "", h.setMode(o.Path, o.OldMode)
 	}
-	return fmt.Errorf("unknown operation %q", o.Kind)
+	return "", fmt.Errorf("unknown operation %q", o.Kind)
 }
 
-func (h *Home) unplace(o operation) error {
+func (h *Home) unplace(o operation, id int) (rescued string, err error) {
 	if o.Old != "" {
-		return h.restoreOld(o)
+		return h.restoreOld(o, id)
 	}
 	if staged, err := h.present(o.New); err != nil || staged {
-		return err // was never placed
+		return "", err // was never placed
 	}
 	// What was placed goes back to where it was staged: a folder may hold by now what a
 	// running product wrote into it.
-	return ignoreMissing(h.root.Rename(o.Path, o.New))
+	return "", ignoreMissing(h.root.Rename(o.Path, o.New))
+}
+
+// restoreFolder brings back a folder that was removed, in the shape of its twin.
+func (h *Home) restoreFolder(o operation) error {
+	stands, err := h.present(o.Path)
+	if err != nil {
+		return err
+	}
+	if !stands {
+		if err := h.root.Rename(o.Old, o.Path); err != nil {
+			return err
+		}
+	}
+	if fs.FileMode(o.OldMode)&ownerWrites == 0 {
+		return h.setMode(o.Path, o.OldMode)
+	}
+	return nil
 }
 
 // restoreOld brings back what stood at a path. Nothing is concluded from a look that
 // failed: only from what is there, or certainly is not.
-func (h *Home) restoreOld(o operation) error {
+func (h *Home) restoreOld(o operation, id int) (rescued string, err error) {
 	if kept, err := h.present(o.Old); err != nil || !kept {
-		return err // restored before the cut
+		return "", err // restored before the cut
 	}
 	if o.Kind == place {
 		staged, err := h.present(o.New)
 		if err != nil {
-			return err
+			return "", err
 		}
 		if !staged {
 			if err := ignoreMissing(h.root.Rename(o.Path, o.New)); err != nil {
-				return err
+				return "", err
 			}
 		}
 	}
@@ -194,15 +239,15 @@ func (h *Home) restoreOld(o operation) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return err
+		return "", err
 	case o.Was.is(identityOf(info)):
-		return h.root.Remove(o.Old) // never replaced: both are names of one file
+		return "", h.root.Remove(o.Old) // never replaced: both are names of one file
 	default: // the operator put something there while the cut commit lay open
-		if err := h.root.Rename(o.Path, o.Path+".rescued"); err != nil {
-			return fmt.Errorf("rescuing %s: %w", o.Path, err)
+		if rescued, err = h.rescue(o.Path, id); err != nil {
+			return "", err
 		}
 	}
-	return h.root.Rename(o.Old, o.Path)
+	return rescued, h.root.Rename(o.Old, o.Path)
 }
 
 // present reports whether something is at rel, or why that cannot be known.

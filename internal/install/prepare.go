@@ -109,7 +109,7 @@ func (s *stager) makeFolders() error {
 		if err := s.home.root.Mkdir(dir, 0o755); err != nil {
 			return err
 		}
-		if err := s.home.dress(dir, dir, dir, 0); err != nil {
+		if err := s.home.dress(dir, dir, dir); err != nil {
 			return err
 		}
 		if err := durable.SyncDir(s.home.abs(parent(dir))); err != nil {
@@ -302,6 +302,16 @@ func (s *stager) publish(ctx context.Context) error {
 			return err
 		}
 	}
+	if len(s.out.Sides) == 0 {
+		return s.home.writePending(s.out)
+	}
+	// A cut before the last side file is there must drop all of them: until then nobody
+	// waits for the change.
+	if err := s.sidesFree(); err != nil {
+		return err
+	}
+	held := s.out.Held
+	s.out.Held = false
 	if err := s.home.writePending(s.out); err != nil {
 		return err
 	}
@@ -313,10 +323,25 @@ func (s *stager) publish(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(s.out.Sides) == 0 {
-		return nil
+	if err := s.home.syncFolders(s.used()); err != nil {
+		return err
 	}
-	return s.home.syncFolders(s.used())
+	s.out.Held = held
+	return s.home.writePending(s.out)
+}
+
+// sidesFree looks once more, after all that took time: what stands where a side file is
+// to be written must not be listed as ours, to be removed.
+func (s *stager) sidesFree() error {
+	for _, o := range s.out.Plan.Outcomes {
+		if o.Action != plan.Conflict {
+			continue
+		}
+		if err := s.home.checkSides(o, nil); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *stager) side(o plan.Outcome, suffix string, e *manifest.Entry) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"uplevel/internal/durable"
 	"uplevel/internal/problem"
@@ -40,19 +41,41 @@ func (h *Home) recoverCommit(done *Recovery) error {
 	if err != nil {
 		return err
 	}
+	if err := h.reachable(j); err != nil {
+		return err
+	}
 	if j.Direction == undo {
 		done.Outcome = "undone"
-		return h.undoAll(j)
+		done.Rescued, err = h.undoAll(j)
+		return err
 	}
 	done.Outcome = "completed"
-	rescued, err := h.forward(j)
-	done.Rescued = append(done.Rescued, rescued...)
-	if err == nil {
+	if done.Rescued, err = h.forward(j); err == nil {
 		return nil
 	}
 	done.Outcome = "undone"
-	if rolled := h.rollBack(j, err); problem.KindOf(rolled) != problem.RolledBack {
-		return rolled
+	done.Rescued, err = h.rollBack(j, err, done.Rescued)
+	if problem.KindOf(err) != problem.RolledBack {
+		return err
+	}
+	return nil
+}
+
+// reachable refuses to recover while a file system that the commit touched is not
+// mounted: what lies ready there would be taken for done.
+func (h *Home) reachable(j journal) error {
+	for _, f := range j.Staging {
+		if f == stagingDir {
+			continue // beside the journal
+		}
+		there, err := h.present(f)
+		if err != nil {
+			return broken(fmt.Errorf("looking at %s: %w", f, err))
+		}
+		if !there {
+			return problem.New(problem.Broken, "Mount what is mounted below the product, then run recover.",
+				"A commit was cut, and %s, which it needs, is not there", f).Standing(openCommit)
+		}
 	}
 	return nil
 }
@@ -76,17 +99,17 @@ func ignoreRefused(err error) error {
 // forward does every operation of a journal that is not done yet, makes all of it
 // durable, and closes the journal.
 func (h *Home) forward(j journal) ([]string, error) {
-	var rescued []string
+	rescued := []string{}
 	for _, o := range j.Operations {
 		if err := h.fault(); err != nil {
-			return nil, err
+			return rescued, err
 		}
 		name, err := h.do(o, j.ID)
-		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", o.Kind, o.Path, err)
-		}
 		if name != "" {
 			rescued = append(rescued, name)
+		}
+		if err != nil {
+			return rescued, fmt.Errorf("%s %s: %w", o.Kind, o.Path, err)
 		}
 	}
 	return rescued, h.closeJournal(j)
@@ -142,17 +165,23 @@ func (h *Home) syncDirs(folders map[string]bool) error {
 	return nil
 }
 
-// rollBack turns the journal to undo, by one rename, and takes every operation back.
-func (h *Home) rollBack(j journal, cause error) error {
+// rollBack turns the journal to undo, by one rename, and takes every operation back. It
+// returns rescued with the names of more files of the operator's that were.
+func (h *Home) rollBack(j journal, cause error, rescued []string) ([]string, error) {
 	if err := durable.Rename(h.abs(undoFile), h.abs(journalFile)); err != nil && !h.undoing() {
-		return broken(errors.Join(cause, err))
+		return rescued, broken(errors.Join(cause, err))
 	}
-	if err := h.undoAll(j); err != nil {
-		return broken(errors.Join(cause, err))
+	more, err := h.undoAll(j)
+	rescued = append(rescued, more...)
+	if err != nil {
+		return rescued, broken(errors.Join(cause, err))
 	}
-	return problem.New(problem.RolledBack, "Look at the cause, then run the command again.",
-		"The change failed and was taken back: %w", cause).
-		Standing("The product is wholly at its old level.")
+	stands := "The product is wholly at its old level."
+	if len(rescued) > 0 {
+		stands += " Put aside, for it came in the way: " + strings.Join(rescued, ", ") + "."
+	}
+	return rescued, problem.New(problem.RolledBack, "Look at the cause, then run the command again.",
+		"The change failed and was taken back: %w", cause).Standing(stands)
 }
 
 func (h *Home) undoing() bool {
@@ -162,17 +191,23 @@ func (h *Home) undoing() bool {
 
 // undoAll takes every operation back, the last first, and stops at the first that
 // cannot be: those before it may build on it.
-func (h *Home) undoAll(j journal) error {
+func (h *Home) undoAll(j journal) ([]string, error) {
+	rescued := []string{}
 	for _, o := range slices.Backward(j.Operations) {
-		if err := h.back(o); err != nil {
-			return fmt.Errorf("taking back %s %s: %w", o.Kind, o.Path, err)
+		name, err := h.back(o, j.ID)
+		if name != "" {
+			rescued = append(rescued, name)
+		}
+		if err != nil {
+			return rescued, fmt.Errorf("taking back %s %s: %w", o.Kind, o.Path, err)
 		}
 	}
-	return h.closeJournal(j)
+	return rescued, h.closeJournal(j)
 }
+
+const openCommit = "updates/COMMITTING lists what was under way; do not start the product before recover ends with 0."
 
 func broken(cause error) error {
 	return problem.New(problem.Broken, "Mend the cause (a disk that is full, read-only or failing), then run recover.",
-		"The change failed and could not be taken back yet: %w", cause).
-		Standing("updates/COMMITTING lists what was under way; do not start the product before recover ends with 0.")
+		"The change failed and could not be taken back yet: %w", cause).Standing(openCommit)
 }

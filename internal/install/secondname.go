@@ -7,7 +7,7 @@ import (
 )
 
 // secondNames gives everything that will be replaced or removed a second name, from
-// which an undo brings it back by renaming alone.
+// which an undo brings it back by renaming alone, and folders that go a twin.
 func (c *committer) secondNames() error {
 	m, err := c.home.findMounts()
 	if err != nil {
@@ -15,7 +15,7 @@ func (c *committer) secondNames() error {
 	}
 	for i := range c.journal.Operations {
 		o := &c.journal.Operations[i]
-		if o.Was == nil || (o.Kind != place && o.Kind != remove) {
+		if o.Kind != rmdir && (o.Was == nil || o.Kind == chmod) {
 			continue
 		}
 		o.Old = fmt.Sprintf("%s/old-%d", m.staging(o.Path), i)
@@ -30,6 +30,9 @@ func (c *committer) secondNames() error {
 }
 
 func (h *Home) secondName(o *operation) error {
+	if o.Kind == rmdir {
+		return h.twin(o)
+	}
 	if err := h.root.Link(o.Path, o.Old); err == nil {
 		return h.seenAgain(o)
 	}
@@ -68,4 +71,23 @@ func (h *Home) seenAgain(o *operation) error {
 	}
 	o.Was = &id
 	return nil
+}
+
+// twin makes an empty folder with owner, mode and attributes of the one that will be
+// removed: an undo needs no space for it, and what the folder was is kept.
+func (h *Home) twin(o *operation) error {
+	info, err := h.lstat(o.Path)
+	if err != nil {
+		return err
+	}
+	if err := h.root.Mkdir(o.Old, 0o700); err != nil {
+		return err
+	}
+	if err := h.dressAs(o.Old, info); err != nil {
+		return err
+	}
+	if err := copyAttributes(h.abs(o.Path), h.abs(o.Old)); err != nil {
+		return err
+	}
+	return h.root.Chmod(o.Old, info.Mode()&(fs.ModePerm|special)|ownerWrites)
 }

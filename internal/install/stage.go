@@ -28,13 +28,13 @@ func (h *Home) stageFile(newRel, path, likeFolder string, content io.Reader, mod
 	}
 	sum, size, err := digest.Copy(f, content)
 	if err == nil {
+		err = h.dress(newRel, path, likeFolder)
+	}
+	if err == nil { // last: an access list brings bits of its own, and who may not write may set no attribute
 		err = f.Chmod(fs.FileMode(mode) & fs.ModePerm)
 	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
-	}
-	if err == nil {
-		err = h.dress(newRel, path, likeFolder, fs.FileMode(mode))
 	}
 	if err != nil {
 		return manifest.Entry{}, fmt.Errorf("staging %s: %w", path, err)
@@ -47,7 +47,7 @@ func (h *Home) stageLink(newRel, path, likeFolder, target string) error {
 	if err := h.root.Symlink(target, newRel); err != nil {
 		return fmt.Errorf("staging %s: %w", path, err)
 	}
-	return h.dress(newRel, path, likeFolder, 0)
+	return h.dress(newRel, path, likeFolder)
 }
 
 // stageFolder makes a new folder.
@@ -55,12 +55,11 @@ func (h *Home) stageFolder(newRel, path, likeFolder string) error {
 	if err := h.root.Mkdir(newRel, 0o700); err != nil {
 		return fmt.Errorf("staging %s: %w", path, err)
 	}
-	return h.dress(newRel, path, likeFolder, 0)
+	return h.dress(newRel, path, likeFolder)
 }
 
-// dress gives what was staged its owner, group and attributes; mode is set again where
-// a change of owner may have cleared bits, 0 leaves it.
-func (h *Home) dress(newRel, path, likeFolder string, mode fs.FileMode) error {
+// dress gives what was staged its owner, group and attributes; its mode comes after.
+func (h *Home) dress(newRel, path, likeFolder string) error {
 	like, err := h.lstat(path)
 	replaced := err == nil && !like.IsDir()
 	if !replaced {
@@ -68,23 +67,27 @@ func (h *Home) dress(newRel, path, likeFolder string, mode fs.FileMode) error {
 			return err
 		}
 	}
+	if err := h.dressAs(newRel, like); err != nil {
+		return err
+	}
+	if replaced {
+		return copyAttributes(h.abs(path), h.abs(newRel))
+	}
+	return nil
+}
+
+// dressAs gives newRel the owner and group of like, where this user may.
+func (h *Home) dressAs(newRel string, like fs.FileInfo) error {
 	mine, err := h.lstat(newRel)
 	if err != nil {
 		return err
 	}
 	uid, gid, ok := owner(like)
-	if u, g, _ := owner(mine); ok && (u != uid || g != gid) {
-		if err := h.root.Lchown(newRel, uid, gid); err != nil && !errors.Is(err, fs.ErrPermission) {
-			return err
-		}
-		if mode != 0 {
-			if err := h.root.Chmod(newRel, mode&fs.ModePerm); err != nil {
-				return err
-			}
-		}
+	if u, g, _ := owner(mine); !ok || (u == uid && g == gid) {
+		return nil
 	}
-	if replaced {
-		return copyAttributes(h.abs(path), h.abs(newRel))
+	if err := h.root.Lchown(newRel, uid, gid); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
 	}
 	return nil
 }
@@ -115,7 +118,7 @@ func (h *Home) keepCopy(p *Pending, ref release.Ref, content io.Reader) error {
 		err = fmt.Errorf("%w: want %s", digest.ErrMismatch, ref.Sum)
 	}
 	if err == nil {
-		err = h.dress(stagedObject(name), storeDir+"/"+name, storeDir+"/"+name, 0o644)
+		err = h.dress(stagedObject(name), storeDir+"/"+name, storeDir+"/"+name)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("keeping a copy: %w", err), h.root.Remove(stagedObject(name)))
@@ -144,7 +147,7 @@ func (h *Home) stands(p *Pending, e manifest.Entry, keep bool) (*identity, error
 		return nil, changedMeanwhile(e.Path, err)
 	}
 	now, err := h.entry(e.Path, before)
-	if err != nil || now.Kind != e.Kind || now.Target != e.Target {
+	if err != nil || now.Kind != e.Kind || now.Target != e.Target || now.Mode != e.Mode {
 		return nil, changedMeanwhile(e.Path, err)
 	}
 	if e.Kind == manifest.File {

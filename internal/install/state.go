@@ -85,7 +85,7 @@ func (h *Home) takeOver(line release.Line) error {
 	h.state = State{Format: StateFormat, Product: line.Product, Version: line.Version, Channel: release.DefaultChannel}
 	config, err := h.readConfig()
 	if err != nil {
-		return problem.New(problem.Failed, "Bring updates/config.json back from a backup.", "updates/config.json is damaged: %w", err)
+		return damagedConfig(err)
 	}
 	if channel, ok := config["channel"].(string); ok && channel != "" {
 		if err := release.CheckName(channel); err != nil {
@@ -104,6 +104,10 @@ func (h *Home) takeOver(line release.Line) error {
 	}
 	h.state.Level = int(level)
 	return nil
+}
+
+func damagedConfig(err error) error {
+	return problem.New(problem.Failed, "Mend updates/config.json, or bring it back from a backup.", "updates/config.json is damaged: %w", err)
 }
 
 // readConfig reads config.json with numbers as they stand; absent is empty.
@@ -128,7 +132,7 @@ func (h *Home) readConfig() (map[string]any, error) {
 func (h *Home) configBytes(s State) ([]byte, error) {
 	config, err := h.readConfig()
 	if err != nil {
-		config = map[string]any{}
+		return nil, damagedConfig(err)
 	}
 	if config == nil {
 		config = map[string]any{}
