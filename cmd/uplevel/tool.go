@@ -70,7 +70,7 @@ func (t *tool) run(ctx context.Context) int {
 	root.SetOut(t.stdout)
 	root.SetErr(t.stderr)
 	err := root.ExecuteContext(ctx)
-	if err != nil && ctx.Err() != nil && problem.KindOf(err) != problem.Broken {
+	if err != nil && ctx.Err() != nil {
 		err = interrupted(err)
 	}
 	if err != nil {
@@ -84,8 +84,11 @@ func (t *tool) run(ctx context.Context) int {
 	return t.exit
 }
 
+// interrupted says so of a failure that came after a signal, but where what stands says
+// more: a change that waits with its side files, a commit that lies open.
 func interrupted(err error) error {
-	if problem.KindOf(err) == problem.Interrupted {
+	switch problem.KindOf(err) {
+	case problem.Interrupted, problem.Conflicts, problem.Broken:
 		return err
 	}
 	return problem.New(problem.Interrupted, "Run the command again; what was downloaded is kept.", "Interrupted: %w", err)

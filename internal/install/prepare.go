@@ -302,6 +302,9 @@ func (s *stager) publish(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := ctx.Err(); err != nil { // from here on it is carried through
+		return err
+	}
 	if len(s.out.Sides) == 0 {
 		return s.home.writePending(s.out)
 	}
