@@ -27,6 +27,7 @@ type HomeReport struct {
 	Missing    []string // listed and not there
 	Modes      []string // files and folders with other permission bits, where systems have them
 	Stale      []string // as before the last change: by the operator, or a change done by half
+	Lost       []string // what the last change replaced and the store lacks: there is no way back
 	Findings   []string // what must not be: litter, damage, contradictions
 }
 
@@ -123,7 +124,7 @@ func (j *homeJudge) litter() {
 				j.find("%s is left", p)
 			}
 			return fs.SkipDir
-		case strings.Contains(name, ".partial-"), strings.Contains(name, ".rescued-"):
+		case strings.Contains(name, ".partial-"), strings.Contains(name, ".rescued"):
 			j.find("%s is left", p)
 		}
 		return nil

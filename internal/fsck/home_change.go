@@ -54,7 +54,7 @@ type homeEntry struct {
 	Target string `json:"target"`
 }
 
-// stale names what stands as it stood before the last change.
+// stale names what stands as it stood before the last change, and what of it is lost.
 func (j *homeJudge) stale(state homeState) {
 	if state.History == 0 {
 		return
@@ -70,12 +70,23 @@ func (j *homeJudge) stale(state homeState) {
 		return // config says so
 	}
 	for _, f := range last.Files {
+		j.lost(f.Path, f.Before, f.After)
 		switch {
 		case f.Before != nil && f.After != nil && *f.Before == *f.After: // its mode changed
 		case f.Before == nil || f.Before.Kind == "dir": // a folder may stay for a foreign file
 		case j.holds(f.Path, *f.Before):
 			j.report.Stale = append(j.report.Stale, f.Path)
 		}
+	}
+}
+
+// lost names a file whose content a change replaced, when the store does not hold it.
+func (j *homeJudge) lost(path string, before, after *homeEntry) {
+	if before == nil || before.Kind != "file" || after != nil && after.Sum == before.Sum {
+		return
+	}
+	if _, err := os.Lstat(j.path("updates/store/" + before.Sum)); err != nil {
+		j.report.Lost = append(j.report.Lost, path)
 	}
 }
 

@@ -155,3 +155,16 @@ func TestModesLinksAndHalfChangesAreNamed(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// TestALostWayBackIsSeen: what the last change replaced must be in the store.
+func TestALostWayBackIsSeen(t *testing.T) {
+	t.Parallel()
+	dir := soundHome(t)
+	entry := `{"to": {"level": 3}, "files": [{"path": "gone", "before": {"kind": "file", "sum": "00"}}, {"path": "mode", "before": {"kind": "file", "sum": "11"}, "after": {"kind": "file", "sum": "11"}}]}`
+	if err := os.WriteFile(filepath.Join(dir, "updates/history/000001.json"), []byte(entry), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Home(dir); err != nil || strings.Join(r.Lost, " ") != "gone" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
