@@ -35,7 +35,7 @@ var (
 
 // exhaustive are the calls at which every point is tried, sampled those at which some are.
 func exhaustive() []string {
-	return []string{"renameat", "linkat", "unlinkat", "mkdirat", "fsync", "syncfs", "symlinkat", "fchmodat", "ftruncate"}
+	return []string{"renameat", "linkat", "unlinkat", "mkdirat", "fsync", "syncfs", "symlinkat", "fchmod", "fchmodat", "ftruncate"}
 }
 
 func sampled() []string { return []string{"write", "openat"} }
@@ -53,6 +53,7 @@ type operation struct {
 	run    []string
 	ends   int  // its exit code when nothing is in its way
 	stays  bool // ends at the old level
+	waits  bool // leaves a change that waits, with its side files
 	either bool // may end at either: a recovery that cannot go forward goes back
 }
 
@@ -65,6 +66,7 @@ func operations() []operation {
 	return []operation{
 		{name: "update", run: []string{"update", "--on-conflict", "mine"}},
 		{name: "prepare", run: []string{"prepare", "--on-conflict", "mine"}, stays: true},
+		{name: "conflict", run: []string{"update"}, ends: 3, waits: true},
 		{name: "apply", before: []step{{0, "uplevel prepare --on-conflict mine"}}, run: []string{"apply"}},
 		{name: "revert", before: []step{{0, "uplevel update --on-conflict mine"}}, run: []string{"revert"}},
 		{name: "continue", before: []step{{3, "uplevel update"}, {0, "echo both > conf/conflict.txt.final"}}, run: []string{"--continue"}},
@@ -235,7 +237,7 @@ func (s *sweeper) operation(t *testing.T, op operation) {
 	before := snapshot(t, s.settled(t, op))
 	whole := s.fresh(t, op)
 	if r, err := s.lab.Do(t.Context(), whole, "uplevel", op.run...); r.Exit != op.ends {
-		t.Fatalf("undisturbed: %v", err)
+		t.Fatalf("undisturbed: exit %d: %v", r.Exit, err)
 	}
 	after := snapshot(t, whole)
 	if !op.stays {
@@ -283,7 +285,7 @@ func (s *sweeper) count(t *testing.T, op operation, call string) int {
 	t.Helper()
 	home, trace := s.fresh(t, op), filepath.Join(s.lab.Dir, "trace")
 	args := append([]string{"-f", "-qq", "-o", trace, "-e", "trace=" + call, s.lab.Path("bin", "uplevel")}, op.run...)
-	if _, err := s.lab.Do(t.Context(), home, "strace", args...); err != nil {
+	if r, err := s.lab.Do(t.Context(), home, "strace", args...); r.Exit != op.ends {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(trace)
@@ -321,6 +323,9 @@ func (s *sweeper) point(t *testing.T, op operation, call string, n int, how stri
 		return
 	}
 	s.judge(t, op, home, name, before, after, op.acknowledged(r))
+	if op.denied(r) && !maps.Equal(snapshot(t, home), before) {
+		s.fail(t, name, "exit %d said that nothing was changed", r.Exit)
+	}
 	s.keepsPrepared(t, op, r, home, name)
 }
 
@@ -329,10 +334,16 @@ func (op operation) acknowledged(r lab.Run) bool {
 	return r.Exit == op.ends && !op.stays && !op.either
 }
 
+// denied reports whether a run said that the product is as it was: then no later start
+// may bring the change about.
+func (op operation) denied(r lab.Run) bool {
+	return !op.either && r.Exit != op.ends && slices.Contains([]int{1, 13, 14, 15, 16, 130}, r.Exit)
+}
+
 // keepsPrepared judges what was acknowledged as prepared: a later apply must find it.
 func (s *sweeper) keepsPrepared(t *testing.T, op operation, r lab.Run, home, name string) {
 	t.Helper()
-	if op.stays && r.Exit == op.ends && !lab.Exists(filepath.Join(home, "updates/staging/pending.json")) {
+	if (op.stays || op.waits) && r.Exit == op.ends && !lab.Exists(filepath.Join(home, "updates/staging/pending.json")) {
 		s.fail(t, name, "what was acknowledged as prepared is gone")
 	}
 }
@@ -347,6 +358,8 @@ func (s *sweeper) judge(t *testing.T, op operation, home, name string, before, a
 	switch {
 	case err != nil:
 		s.fail(t, name, "fsck: %v", err)
+	case len(report.Lost) > 0:
+		s.fail(t, name, "the way back is lost for %s", strings.Join(report.Lost, ", "))
 	case len(report.Findings) > 0:
 		s.fail(t, name, "fsck finds: %s", strings.Join(report.Findings, "; "))
 	case isNew && !op.stays:
