@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
@@ -79,9 +80,9 @@ func (h *Home) Check(p *plan.Plan, x Extra) error {
 		if err := m.refuseMountPoint(o.Path); err != nil && (o.Result == nil || o.Result.Kind != manifest.Dir) {
 			return err
 		}
-		if dir := parent(o.Path); !checked[dir] {
+		if dir := parent(o.Path); !checked[dir] || o.Action == plan.Conflict {
 			checked[dir] = true
-			if err := h.checkFolder(dir); err != nil {
+			if err := h.checkFolder(dir); err != nil && (o.Action == plan.Conflict || !h.opens(dir, err)) {
 				return err
 			}
 		}
@@ -121,6 +122,12 @@ func (h *Home) checkFolder(dir string) error {
 			"%s cannot be written: %w", orTop(dir), err)
 	}
 	return nil
+}
+
+// opens reports whether a folder that may not be written can be opened for a commit.
+func (h *Home) opens(dir string, why error) bool {
+	info, err := h.lstat(dir)
+	return err == nil && errors.Is(why, syscall.EACCES) && canOpen(info)
 }
 
 func (h *Home) ourSides() (map[string]bool, error) {

@@ -82,6 +82,9 @@ func (c *committer) build() error {
 	if err := c.operations(resolved); err != nil {
 		return err
 	}
+	if c.journal.Operations, err = c.openClosed(resolved, c.journal.Operations); err != nil {
+		return err
+	}
 	if err := c.tidySides(); err != nil {
 		return err
 	}

@@ -421,3 +421,63 @@ func TestLevelsTakenBackDoNotCountAsKept(t *testing.T) {
 		t.Errorf("kept from #%d on", kept[0].ID)
 	}
 }
+
+// TestALevelWithClosedFoldersCanBeLeft: what lies in folders that their owner may not
+// write changes and goes like anything else, and comes back when a commit fails anywhere.
+func TestALevelWithClosedFoldersCanBeLeft(t *testing.T) {
+	t.Parallel()
+	from := tree{"closed/deep/gone": "0", "closed/a": "0", "closed/sub/b": "0", "turns/x": "0", "z": "0"}
+	to := tree{"closed/a": "1", "closed/sub/b": "1", "turns": "a file", "z": "1"}
+	p := planBetween(t, from, to)
+	shut := map[string]bool{"closed": true, "closed/deep": true, "closed/sub": true, "turns": true}
+	for i := range p.Outcomes {
+		if d := p.Outcomes[i].Disk; d != nil && shut[d.Path] {
+			d.Mode = 0o555
+		}
+	}
+	for n := 0; ; n++ {
+		h := newHome(t, from, nil)
+		for dir := range shut {
+			if err := os.Chmod(filepath.Join(h.Dir(), dir), 0o555); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Cleanup(func() {
+			for dir := range shut {
+				_ = os.Chmod(filepath.Join(h.Dir(), dir), 0o755)
+			}
+		})
+		count, failed := 0, false
+		h.opts.Fault = func() error {
+			if count++; count == n+1 {
+				failed = true
+				return unix.EIO
+			}
+			return nil
+		}
+		var err error
+		asUser(t, h.Dir(), func() {
+			if err = h.Prepare(t.Context(), p, contentsOf(from, to), extraFor(t, to)); err == nil {
+				_, err = h.Commit(t.Context())
+			}
+		})
+		want := to
+		if failed {
+			want = from
+		}
+		if failed != (problem.KindOf(err) == problem.RolledBack) || !failed && err != nil {
+			t.Fatalf("operation %d: %v", n, err)
+		}
+		if d := cmp.Diff(want.withFolders(), read(t, h.Dir())); d != "" {
+			t.Fatalf("operation %d: %s", n, d)
+		}
+		for dir := range shut {
+			if info, err := os.Lstat(filepath.Join(h.Dir(), dir)); err == nil && info.IsDir() && info.Mode().Perm() != 0o555 {
+				t.Errorf("operation %d: %s has mode %v", n, dir, info.Mode())
+			}
+		}
+		if !failed {
+			return
+		}
+	}
+}
