@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"uplevel/internal/digest"
 	"uplevel/internal/fsck"
 	"uplevel/internal/install"
 	"uplevel/internal/object"
@@ -137,6 +138,30 @@ func TestOnDiskJumpIsStepAndRevertIsBefore(t *testing.T) {
 			sound(rt, u)
 		}
 	})
+}
+
+// TestADamagedStoreHoldsNoUpdateUp: what is damaged there is fetched like what is missing.
+func TestADamagedStoreHoldsNoUpdateUp(t *testing.T) {
+	t.Parallel()
+	v := newVendor(t, start)
+	v.publish(line, 0, files{"LICENSE": "free", "a": "0"})
+	v.publish(line, 1, files{"LICENSE": "free", "a": "1"})
+	u := onDisk(t, v, 0)
+	if _, err := u.Update(t.Context(), Options{Level: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Revert(t.Context(), RevertOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	of := digest.Of([]byte("1")).String()
+	name := filepath.Join(u.Home.Dir(), "updates/store", of)
+	v.must(os.WriteFile(name, []byte("damaged"), 0o644))
+	if _, err := u.Update(t.Context(), Options{Level: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := product(t, u)["a"]; got != "1" {
+		t.Errorf("a is %q", got)
+	}
 }
 
 func mustUpdate(t *rapid.T, u *Updater, level string) {

@@ -154,24 +154,25 @@ func (g *Gain) add(number int, notes release.Notes) {
 	}
 }
 
-// bytesOf opens the content that a change needs: first what is stored, then what was
-// fetched.
+// bytesOf opens the content that a change needs: what was fetched, for then the store
+// lacked it or held it damaged, else what is stored.
 type bytesOf struct{ u *Updater }
 
 // Open returns verified content, or an error that is fs.ErrNotExist.
 func (b bytesOf) Open(ref release.Ref) (io.ReadCloser, error) {
-	r, err := b.u.Home.OpenObject(ref)
-	if err == nil || b.u.Fetch == nil {
-		return r, err
+	if b.u.Fetch != nil {
+		if r, err := b.u.Fetch.Open(ref); err == nil {
+			return r, nil
+		}
 	}
-	return b.u.Fetch.Open(ref)
+	return b.u.Home.OpenObject(ref)
 }
 
-// missing returns which of refs the store lacks.
+// missing returns which of refs the store lacks, or holds damaged.
 func (u *Updater) missing(refs []release.Ref) []release.Ref {
 	var out []release.Ref
 	for _, ref := range refs {
-		if !u.has(ref) {
+		if !u.whole(ref) {
 			out = append(out, ref)
 		}
 	}
@@ -189,11 +190,25 @@ func sumsOf(tree manifest.Tree) map[digest.Digest]bool {
 	return sums
 }
 
-// has reports whether the installation's store holds an object.
+// has reports whether the installation's store names an object.
 func (u *Updater) has(ref release.Ref) bool {
 	r, err := u.Home.OpenObject(ref)
 	if err != nil {
 		return false
 	}
 	return r.Close() == nil
+}
+
+// whole reports whether the store holds an object as it was written: one that is damaged
+// counts as missing, so that it is fetched.
+func (u *Updater) whole(ref release.Ref) bool {
+	r, err := u.Home.OpenObject(ref)
+	if err != nil {
+		return false
+	}
+	_, err = io.Copy(io.Discard, r)
+	if err = errors.Join(err, r.Close()); err != nil {
+		u.Log.Warn("stored object is not usable, fetching it", "object", ref.Sum.String(), "error", err)
+	}
+	return err == nil
 }
