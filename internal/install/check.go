@@ -192,7 +192,7 @@ func (h *Home) checkBackup(dir string) error {
 	if err != nil {
 		return err
 	}
-	if real := followed(abs); inside(abs, h.dir) || inside(real, home) {
+	if inside(abs, h.dir) || inside(followed(abs), home) {
 		return problem.New(problem.Refused, "Name a folder outside the product with --backup.",
 			"Backup directory %s cannot be inside the product directory %s", abs, h.dir)
 	}
@@ -205,8 +205,8 @@ func inside(path, dir string) bool {
 
 // followed returns path with the links on the way followed, as far as it exists.
 func followed(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil || filepath.Dir(path) == path {
-		return real
+	if at, err := filepath.EvalSymlinks(path); err == nil || filepath.Dir(path) == path {
+		return at
 	}
 	return filepath.Join(followed(filepath.Dir(path)), filepath.Base(path))
 }
