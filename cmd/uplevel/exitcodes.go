@@ -45,7 +45,7 @@ func (t *tool) exitCodesTopic() *cobra.Command {
 // wrapped breaks text into lines of at most width bytes, between words.
 func wrapped(text string, width int) []string {
 	lines := []string{""}
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		last := &lines[len(lines)-1]
 		switch {
 		case *last == "":

@@ -53,11 +53,18 @@ func (t *tool) logResult(r *update.Result) {
 		what  string
 		paths []string
 	}{
-		{"added", f.Added}, {"modified", f.Modified}, {"removed", f.Removed}, {"merged", f.Merged}, {"conflict", f.Conflicts},
-		{"customised", f.Customised}, {"absent", f.Absent}, {"adopted", f.Adopted}, {"rescued", f.Rescued},
+		{"added", f.Added},
+		{"modified", f.Modified},
+		{"removed", f.Removed},
+		{"merged", f.Merged},
+		{"conflict", f.Conflicts},
+		{"customised", f.Customised},
+		{"absent", f.Absent},
+		{"adopted", f.Adopted},
+		{"rescued", f.Rescued},
 	} {
 		for _, p := range list.paths {
-			t.log.Debug(list.what, "path", p)
+			t.log.Debug("file", "what", list.what, "path", p)
 		}
 	}
 }

@@ -47,7 +47,7 @@ func (t *tool) name() string {
 // typed is how the program is called in a command to type next: with the product that
 // was named, or the copy that was made of it, so that the line works as it stands.
 func (t *tool) typed() string {
-	dir := ""
+	var dir string
 	switch {
 	case t.home != nil && t.copied:
 		dir = t.options.to
@@ -87,8 +87,7 @@ func (t *tool) run(ctx context.Context) int {
 // interrupted says so of a failure that came after a signal, but where what stands says
 // more: a change that waits with its side files, a commit that lies open.
 func interrupted(err error) error {
-	switch problem.KindOf(err) {
-	case problem.Interrupted, problem.Conflicts, problem.Broken:
+	if slices.Contains([]problem.Kind{problem.Interrupted, problem.Conflicts, problem.Broken}, problem.KindOf(err)) {
 		return err
 	}
 	return problem.New(problem.Interrupted, "Run the command again; what was downloaded is kept.", "Interrupted: %w", err)

@@ -212,7 +212,7 @@ func TestStopCutsOffWhoTakesTooLong(t *testing.T) {
 	}))
 	defer server.Close()
 	go func() {
-		if answer, err := server.Client().Get(server.URL); err == nil { //nolint:noctx // it is cut off
+		if answer, err := server.Client().Get(server.URL); err == nil {
 			_ = answer.Body.Close()
 		}
 	}()

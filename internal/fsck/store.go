@@ -3,6 +3,7 @@ package fsck
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -139,7 +140,7 @@ func (j *storeJudge) database(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, query := range storeBadRows {
+	for _, query := range storeBadRows() {
 		err := j.each(ctx, func(rows *sql.Rows) error {
 			var what, id string
 			err := rows.Scan(&what, &id)
@@ -150,30 +151,52 @@ func (j *storeJudge) database(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, query := range storeTexts() {
+		err := j.each(ctx, func(rows *sql.Rows) error {
+			var what, id string
+			var text []byte
+			err := rows.Scan(&what, &id, &text)
+			if err == nil && !json.Valid(text) {
+				j.damage("database", "%s: %s", what, id)
+			}
+			return err
+		}, query)
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// storeBadRows find rows that point nowhere or say what the service cannot have written.
-var storeBadRows = []string{
-	`SELECT 'user of no organisation', id FROM users WHERE organisation IS NOT NULL AND organisation NOT IN (SELECT id FROM organisations)`,
-	`SELECT 'token of no user', id FROM tokens WHERE user_id NOT IN (SELECT id FROM users)`,
-	`SELECT 'subscription of no organisation', id FROM subscriptions WHERE organisation NOT IN (SELECT id FROM organisations)`,
-	`SELECT 'acceptance of no EULA', version FROM eula_acceptances WHERE version NOT IN (SELECT version FROM eulas)`,
-	`SELECT 'installation without a report', i.id FROM installations i
+// storeBadRows finds rows that point nowhere or say what the service cannot have written.
+func storeBadRows() []string {
+	return []string{
+		`SELECT 'user of no organisation', id FROM users WHERE organisation IS NOT NULL AND organisation NOT IN (SELECT id FROM organisations)`,
+		`SELECT 'token of no user', id FROM tokens WHERE user_id NOT IN (SELECT id FROM users)`,
+		`SELECT 'subscription of no organisation', id FROM subscriptions WHERE organisation NOT IN (SELECT id FROM organisations)`,
+		`SELECT 'acceptance of no EULA', version FROM eula_acceptances WHERE version NOT IN (SELECT version FROM eulas)`,
+		`SELECT 'installation without a report', i.id FROM installations i
 		WHERE NOT EXISTS (SELECT 1 FROM reports r WHERE r.organisation = i.organisation AND r.installation = i.id)`,
-	`SELECT 'user whose role is none of ' || CASE WHEN organisation IS NULL THEN 'the vendor''s' ELSE 'an organisation''s' END, id FROM users
+		`SELECT 'user whose role is none of ' || CASE WHEN organisation IS NULL THEN 'the vendor''s' ELSE 'an organisation''s' END, id FROM users
 		WHERE (organisation IS NULL) <> (role IN ('release-engineer', 'subscription-manager', 'support', 'administrator'))
 			OR role NOT IN ('operator', 'security', 'organisation-admin', 'release-engineer', 'subscription-manager', 'support', 'administrator')`,
-	`SELECT 'user whose address is not as it is looked up', id FROM users WHERE email <> LOWER(TRIM(email))`,
-	`SELECT 'user whose password is not hashed', id FROM users WHERE password <> '' AND password NOT LIKE '$argon2id$%'`,
-	`SELECT 'token that is not hashed', id FROM tokens WHERE LENGTH(hash) <> 64 OR hash <> LOWER(hash)`,
-	`SELECT 'subscription of no known kind or policy', id FROM subscriptions WHERE kind NOT IN ('trial', 'paid') OR expiry NOT IN ('stop', 'keep')`,
-	`SELECT 'subscription that ends before it begins', id FROM subscriptions WHERE ends <> 0 AND ends <= begins`,
-	`SELECT 'trial without an end', id FROM subscriptions WHERE kind = 'trial' AND ends = 0`,
-	`SELECT 'EULA without a text', version FROM eulas WHERE body = ''`,
-	`SELECT 'report that cannot be read', id FROM reports WHERE NOT json_valid(report)`,
-	`SELECT 'installation whose report cannot be read', id FROM installations WHERE NOT json_valid(report)`,
-	`SELECT 'setting that cannot be read', name FROM settings WHERE name = 'vendor' AND NOT json_valid(value)`,
+		`SELECT 'user whose address is not as it is looked up', id FROM users WHERE email <> LOWER(TRIM(email))`,
+		`SELECT 'user whose password is not hashed', id FROM users WHERE password <> '' AND password NOT LIKE '$argon2id$%'`,
+		`SELECT 'token that is not hashed', id FROM tokens WHERE LENGTH(hash) <> 64 OR hash <> LOWER(hash)`,
+		`SELECT 'subscription of no known kind or policy', id FROM subscriptions WHERE kind NOT IN ('trial', 'paid') OR expiry NOT IN ('stop', 'keep')`,
+		`SELECT 'subscription that ends before it begins', id FROM subscriptions WHERE ends <> 0 AND ends <= begins`,
+		`SELECT 'trial without an end', id FROM subscriptions WHERE kind = 'trial' AND ends = 0`,
+		`SELECT 'EULA without a text', version FROM eulas WHERE body = ''`,
+	}
+}
+
+// storeTexts finds the rows that hold JSON, with the text.
+func storeTexts() []string {
+	return []string{
+		`SELECT 'report that cannot be read', id, report FROM reports`,
+		`SELECT 'installation whose report cannot be read', id, report FROM installations`,
+		`SELECT 'setting that cannot be read', name, value FROM settings WHERE name = 'vendor'`,
+	}
 }
 
 // read returns a blob's stored bytes, limit at most.

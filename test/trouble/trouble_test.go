@@ -553,7 +553,7 @@ func TestWayBack(t *testing.T) {
 		t.Fatal(logs, err)
 	}
 	log, err := os.ReadFile(logs[0])
-	for _, words := range []string{`operation="update" outcome="done" from="1.0" to="1.1"`, `phase ends phase="commit"`, `DEBUG - modified path="`} {
+	for _, words := range []string{`operation="update" outcome="done" from="1.0" to="1.1"`, `phase ends phase="commit"`, `DEBUG - file what="modified" path="`} {
 		if err != nil || !strings.Contains(string(log), words) {
 			t.Errorf("the log has no %q, %v:\n%s", words, err, log)
 		}
