@@ -38,6 +38,9 @@ const productPackage = "allure-commandline"
 // fetchReleases puts every release, verified, into cache and unpacks its dist folder
 // to out/VERSION. What is there and verified is not fetched again.
 func fetchReleases(ctx context.Context, cache, out string, say func(string)) error {
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return err
+	}
 	for _, r := range releases() {
 		archive := filepath.Join(cache, fmt.Sprintf("%s-%s.tgz", productPackage, r.version))
 		if verifyArchive(archive, r.integrity) != nil {
@@ -64,6 +67,9 @@ func pack(ctx context.Context, cache, version string) error {
 	said, err := npm.CombinedOutput()
 	if err != nil {
 		reason, _, _ := strings.Cut(strings.TrimSpace(string(said)), "\n")
+		if reason == "" {
+			reason = err.Error()
+		}
 		return fmt.Errorf("npm cannot fetch %s %s: check the network or npm's registry setting, then run make demo again (%.200s)",
 			productPackage, version, reason)
 	}
