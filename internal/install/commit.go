@@ -316,7 +316,11 @@ func (c *committer) own(path string, data []byte) error {
 	if _, err := h.stageFile(o.New, path, path, bytes.NewReader(data), 0o644); err != nil {
 		return err
 	}
-	if info, err := h.lstat(path); err == nil {
+	info, err := h.lstat(path)
+	if err := ignoreMissing(err); err != nil {
+		return err // nothing is concluded from a look that failed
+	}
+	if err == nil {
 		id := identityOf(info)
 		o.Was = &id
 	}

@@ -129,7 +129,7 @@ func (h *Home) place(o operation, id int) (rescued string, err error) {
 
 // rescue gives what the operator put in the way another name, one that is free.
 func (h *Home) rescue(path string, id int) (string, error) {
-	name := fmt.Sprintf("%s.rescued-%d", path, id)
+	name := rescuedName(path, id)
 	for n := 2; ; n++ {
 		taken, err := h.present(name)
 		if err != nil {
@@ -145,6 +145,8 @@ func (h *Home) rescue(path string, id int) (string, error) {
 	}
 	return name, nil
 }
+
+func rescuedName(path string, id int) string { return fmt.Sprintf("%s.rescued-%d", path, id) }
 
 // special are the bits of a mode that no level speaks of.
 const special = fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
@@ -198,7 +200,19 @@ func (h *Home) unplace(o operation, id int) (rescued string, err error) {
 	}
 	// What was placed goes back to where it was staged: a folder may hold by now what a
 	// running product wrote into it.
-	return "", ignoreMissing(h.root.Rename(o.Path, o.New))
+	if err := ignoreMissing(h.root.Rename(o.Path, o.New)); err != nil {
+		return "", err
+	}
+	return "", h.unrescue(o.Path, id)
+}
+
+// unrescue gives what was rescued from a place its name again, now that the place is as
+// it was.
+func (h *Home) unrescue(path string, id int) error {
+	if stands, err := h.present(path); err != nil || stands {
+		return err
+	}
+	return ignoreMissing(h.root.Rename(rescuedName(path, id), path))
 }
 
 // restoreFolder brings back a folder that was removed, in the shape of its twin.

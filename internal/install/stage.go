@@ -61,6 +61,9 @@ func (h *Home) stageFolder(newRel, path, likeFolder string) error {
 // dress gives what was staged its owner, group and attributes; its mode comes after.
 func (h *Home) dress(newRel, path, likeFolder string) error {
 	like, err := h.lstat(path)
+	if err := ignoreMissing(err); err != nil {
+		return err
+	}
 	replaced := err == nil && !like.IsDir()
 	if !replaced {
 		if like, err = h.root.Stat(orTop(parent(likeFolder))); err != nil {

@@ -3,6 +3,7 @@ package install
 import (
 	"context"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -478,6 +479,63 @@ func TestALevelWithClosedFoldersCanBeLeft(t *testing.T) {
 		}
 		if !failed {
 			return
+		}
+	}
+}
+
+// TestAnUndoGivesRescuedFilesTheirNamesBack: what the operator put in the way while a
+// commit ran is where they put it, once the commit is taken back.
+func TestAnUndoGivesRescuedFilesTheirNamesBack(t *testing.T) {
+	t.Parallel()
+	from, to := tree{"a": "0"}, tree{"a": "1", "b": "new"}
+	h := newHome(t, from, nil)
+	steps := 0
+	h.opts.Fault = func() error {
+		if steps++; steps == 1 {
+			tree{"b": "the operator's"}.write(t, h.Dir())
+		}
+		if _, err := os.Lstat(filepath.Join(h.Dir(), "b.rescued-1")); err == nil {
+			return errCut
+		}
+		return nil
+	}
+	if err := bring(t, h, from, to); problem.KindOf(err) != problem.RolledBack {
+		t.Fatalf("error %v", err)
+	}
+	if d := cmp.Diff(tree{"a": "0", "b": "the operator's"}, read(t, h.Dir())); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestNothingIsConcludedFromALookThatFails: the sweep found a configuration that was
+// taken for a stranger's, because a look at it had failed.
+func TestNothingIsConcludedFromALookThatFails(t *testing.T) {
+	t.Parallel()
+	from, to := tree{"a": "0"}, tree{"a": "1"}
+	for n := 1; ; n++ {
+		h := newHome(t, from, nil)
+		tree{configFile: `{"mine": "precious"}`}.write(t, h.Dir())
+		looks := 0
+		h.lookFault = func(rel string) error {
+			if rel != configFile {
+				return nil
+			}
+			if looks++; looks == n {
+				return fs.ErrPermission
+			}
+			return nil
+		}
+		err := bring(t, h, from, to)
+		h.lookFault = nil
+		if looks < n {
+			return // every look failed once
+		}
+		config, readErr := os.ReadFile(filepath.Join(h.Dir(), configFile))
+		if readErr != nil || !strings.Contains(string(config), "precious") {
+			t.Fatalf("look %d failed (%v): config.json is %q, %v", n, err, config, readErr)
+		}
+		if names, _ := filepath.Glob(filepath.Join(h.Dir(), configFile+".rescued*")); len(names) > 0 {
+			t.Fatalf("look %d failed (%v): %v is left", n, err, names)
 		}
 	}
 }
