@@ -33,6 +33,7 @@ type Node struct {
 	Lines    bool   // children are whole lines: each but the last must end in one
 	Indent   string // of the children's lines, where it has a meaning or is to be kept
 	Children []*Node
+	Remark   bool // it says nothing: a comment between the entries of a map
 
 	sum [sha256.Size]byte // of the value
 }
@@ -95,6 +96,9 @@ func (n *Node) total() [sha256.Size]byte {
 	_, _ = h.Write([]byte(string(n.Kind) + "\x00" + n.Value)) // never fails
 	parts := make([]string, 0, len(n.Children))
 	for _, c := range n.Children {
+		if c.Remark {
+			continue
+		}
 		part := string(c.sum[:])
 		if n.Kind == Map {
 			part = c.Key + "\x00" + part
