@@ -22,15 +22,15 @@ const (
 type Node struct {
 	Kind Kind
 	Key  string // unique in a map; in a list it is given by matching
-	// Identity tells an element of a list from its siblings: "name=web"; empty: it has
-	// none.
+	// Identity tells an element of a list from its siblings: "[name=web]"; empty: it
+	// has none.
 	Identity string
 	Head     string // comments and blank lines before, the key, what opens the value
 	Raw      string // a scalar as it is written
 	Value    string // what a scalar says, however it is written
 	Tail     string // what closes the value, a comment behind it, the line's end
 	Sep      string // between children, such as a comma
-	Lines    bool   // children are whole lines: each but the last must end in one
+	Lines    bool   // children are whole lines: each but the last must end in one; a scalar's go by the indentation
 	Indent   string // of the children's lines, where it has a meaning or is to be kept
 	Children []*Node
 	Remark   bool // it says nothing: a comment between the entries of a map

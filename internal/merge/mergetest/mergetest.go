@@ -80,6 +80,19 @@ func Whole(t rapid.TB, f merge.Format, text string) {
 	if got := n.Text(); got != text {
 		t.Errorf("the pieces give %q\nwant %q", got, text)
 	}
+	unique(t, n)
+}
+
+func unique(t rapid.TB, n *merge.Node) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, c := range n.Children {
+		if n.Kind == merge.Map && seen[c.Key] {
+			t.Errorf("%q stands twice in %q", c.Key, n.Key)
+		}
+		seen[c.Key] = true
+		unique(t, c)
+	}
 }
 
 // Entry is an entry of a made-up file.
@@ -162,8 +175,10 @@ func Decided(t *rapid.T, f merge.Format, base, mine, theirs string) {
 		if m[key] != h[key] && b[key] == m[key] {
 			want = h[key]
 		}
+		exact := slices.ContainsFunc(got.Conflicts, func(c merge.Conflict) bool { return c.Key == key })
 		named := slices.ContainsFunc(got.Conflicts, func(c merge.Conflict) bool { return within(key, c.Key) })
-		if clash != named && !(named && h[key] == "") && !(named && m[key] == "") {
+		// A table that one side removed, or a list in another order, is a conflict as a whole.
+		if clash && !named || exact && !clash {
 			t.Errorf("%s: conflict told: %t, want %t\n%s", key, named, clash, story)
 		}
 		if r[key] != want && !named {
@@ -196,8 +211,12 @@ func gather(all map[string]string, path string, n *merge.Node) {
 	case n.Remark:
 	case n.Kind == merge.Scalar:
 		all[path] = "=" + n.Value
+	case n.Kind == merge.List && !identified(n):
+		all[path] = strings.Join(strings.Fields(n.Text()), " ")
 	case n.Kind == merge.List:
-		all[path] = n.Text()
+		for _, c := range n.Children {
+			gather(all, path+c.Identity, c)
+		}
 	default:
 		for _, c := range n.Children {
 			key := path + "." + c.Key
@@ -232,4 +251,15 @@ func Quick(t *testing.T, f merge.Format, within time.Duration, texts map[string]
 			t.Logf("%s: %v", name, took)
 		}
 	}
+}
+
+func identified(n *merge.Node) bool {
+	seen := map[string]bool{"": true}
+	for _, c := range n.Children {
+		if seen[c.Identity] {
+			return false
+		}
+		seen[c.Identity] = true
+	}
+	return true
 }
