@@ -77,8 +77,8 @@ func (k *keyed) prove(f Format, n *Node) (string, error) {
 
 // choose decides what stands at one key; nil is nothing.
 func (k *keyed) choose(path string, b, m, t *Node) *Node {
-	if m != nil && t != nil && m.Kind == t.Kind && m.Kind != Scalar {
-		if b != nil && b.Kind != m.Kind {
+	if m != nil && t != nil && m.Kind == t.Kind && m.Value == t.Value && m.Kind != Scalar {
+		if b != nil && (b.Kind != m.Kind || b.Value != m.Value) {
 			b = nil
 		}
 		if m.Kind == Map || match(b, m, t) {
@@ -139,6 +139,7 @@ func respell(b, m, t string) string {
 // container merges the children of two containers, in the order of mine.
 func (k *keyed) container(path string, b, m, t *Node) *Node {
 	n := *m
+	b, t = beside(b, m), beside(t, m)
 	switch {
 	case b != nil:
 		n.Head, n.Tail = three(b.Head, m.Head, t.Head), three(b.Tail, m.Tail, t.Tail)
@@ -164,7 +165,7 @@ func (k *keyed) container(path string, b, m, t *Node) *Node {
 			continue
 		}
 		if got := k.choose(join(path, c.Key), base[c.Key], nil, c); got != nil {
-			a.add(indented(got, t.Indent, m.Indent))
+			a.add(got)
 		}
 	}
 	n.Children = a.place(own)
@@ -233,28 +234,61 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// indented moves a node's lines from one indentation to another.
-func indented(n *Node, from, to string) *Node {
-	if from == to {
+// beside returns a container with its children indented as those of mine are: so their
+// heads can be compared, and stand beside those of mine.
+func beside(n, mine *Node) *Node {
+	if n == nil || n.Indent == mine.Indent {
 		return n
 	}
 	c := *n
-	move := func(s string, first bool) string {
-		lines := strings.SplitAfter(s, "\n")
-		for i, line := range lines {
-			if i == 0 && !first {
-				continue
-			}
-			if rest, ok := strings.CutPrefix(line, from); ok && strings.TrimSpace(line) != "" {
-				lines[i] = to + rest
-			}
-		}
-		return strings.Join(lines, "")
-	}
-	c.Head, c.Tail, c.Raw = move(n.Head, n.Lines || strings.HasPrefix(n.Head, from)), move(n.Tail, false), move(n.Raw, false)
-	c.Children = make([]*Node, 0, len(n.Children))
-	for _, child := range n.Children {
-		c.Children = append(c.Children, indented(child, from, to))
+	m := mover{from: n.Indent, to: mine.Indent}
+	c.Indent, c.Children = mine.Indent, make([]*Node, 0, len(n.Children))
+	for i, child := range n.Children {
+		m.fresh = n.Lines && (i > 0 || strings.HasSuffix(n.Head, "\n") || n.Head == "")
+		c.Children = append(c.Children, m.node(child))
 	}
 	return &c
+}
+
+// mover moves text piece by piece, knowing whether the next one begins a line.
+type mover struct {
+	from, to string
+	fresh    bool
+}
+
+func (m *mover) node(n *Node) *Node {
+	c := *n
+	c.Head = m.text(n.Head)
+	if n.Kind == Scalar && n.Lines {
+		c.Raw = m.text(n.Raw)
+	} else if n.Raw != "" {
+		m.fresh = strings.HasSuffix(n.Raw, "\n")
+	}
+	if rest, ok := strings.CutPrefix(n.Indent, m.from); ok {
+		c.Indent = m.to + rest
+	}
+	c.Children = make([]*Node, 0, len(n.Children))
+	for i, child := range n.Children {
+		m.fresh = m.fresh || i > 0 && n.Lines
+		c.Children = append(c.Children, m.node(child))
+	}
+	c.Tail = m.text(n.Tail)
+	return &c
+}
+
+func (m *mover) text(s string) string {
+	if s == "" {
+		return s
+	}
+	lines := strings.SplitAfter(s, "\n")
+	for i, line := range lines {
+		if i == 0 && !m.fresh || strings.TrimSpace(line) == "" {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(line, m.from); ok {
+			lines[i] = m.to + rest
+		}
+	}
+	m.fresh = strings.HasSuffix(s, "\n")
+	return strings.Join(lines, "")
 }

@@ -49,16 +49,22 @@ func reordered(a, b *Node) bool {
 	return false
 }
 
-// matchByOrder aligns elements that have no identity.
+// matchByOrder aligns elements of which some have no identity.
 func matchByOrder(b, m, t *Node) bool {
-	ids := map[[32]byte]int{}
+	o := order{b: b, m: m, t: t, sides: sides(b, m, t)}
+	added := sides(m, t)
+	ids := map[string]int{}
 	number := func(n *Node) []int {
 		out := make([]int, 0, len(n.Children))
 		for _, c := range n.Children {
-			id, ok := ids[c.sum]
+			what := string(c.sum[:])
+			if o.sides[c.Identity] == 3 {
+				what = "=" + c.Identity
+			}
+			id, ok := ids[what]
 			if !ok {
 				id = len(ids)
-				ids[c.sum] = id
+				ids[what] = id
 			}
 			out = append(out, id)
 		}
@@ -69,45 +75,94 @@ func matchByOrder(b, m, t *Node) bool {
 		return false
 	}
 	for _, r := range regions {
-		if !pair(r, b, m, t) {
+		if !o.pair(r) {
 			return false
 		}
 	}
-	return true
+	for _, side := range []*Node{b, m, t} {
+		for _, c := range side.Children {
+			if all := o.sides[c.Identity]; all == 3 || all == 2 && added[c.Identity] == 2 {
+				c.Key = c.Identity
+			}
+		}
+	}
+	return !reordered(b, t) && !reordered(m, t)
+}
+
+// sides says in how many of three lists an identity stands. One that repeats in any of
+// them tells nothing apart and stands in none.
+func sides(lists ...*Node) map[string]int {
+	in, again := map[string]int{}, map[string]bool{"": true}
+	for _, n := range lists {
+		here := map[string]bool{}
+		for _, c := range n.Children {
+			again[c.Identity] = again[c.Identity] || here[c.Identity]
+			here[c.Identity] = true
+		}
+		for id := range here {
+			in[id]++
+		}
+	}
+	for id, yes := range again {
+		if yes {
+			delete(in, id)
+		}
+	}
+	return in
+}
+
+// order is the matching of three lists by the order of their elements.
+type order struct {
+	b, m, t *Node
+	sides   map[string]int // of identities
 }
 
 // pair gives the elements of one region their keys.
-func pair(r region, b, m, t *Node) bool {
+func (o order) pair(r region) bool {
 	equal := r.base.len() == r.mine.len() && r.mine.len() == r.theirs.len()
 	if r.change == clash && !equal {
-		return false
-	}
-	give := func(n *Node, s span, side string) {
-		for i := range s.len() {
-			n.Children[s.from+i].Key = fmt.Sprintf("[%s%d]", side, s.from+i)
-		}
+		return o.identify(o.b, r.base) && o.identify(o.m, r.mine) && o.identify(o.t, r.theirs)
 	}
 	share := func(n *Node, s span) {
 		for i := range s.len() {
 			n.Children[s.from+i].Key = fmt.Sprintf("[%d]", r.base.from+i)
 		}
 	}
-	share(b, r.base)
+	share(o.b, r.base)
 	switch {
 	case equal:
-		share(m, r.mine)
-		share(t, r.theirs)
+		share(o.m, r.mine)
+		share(o.t, r.theirs)
 	case r.change == mineOnly:
-		give(m, r.mine, "+")
-		share(t, r.theirs)
+		o.give(o.m, r.mine, "+")
+		share(o.t, r.theirs)
 	case r.change == theirsOnly:
-		share(m, r.mine)
-		give(t, r.theirs, "*")
+		share(o.m, r.mine)
+		o.give(o.t, r.theirs, "*")
 	case r.change == alike:
 		for i := range r.mine.len() {
 			key := fmt.Sprintf("[+%d]", r.mine.from+i)
-			m.Children[r.mine.from+i].Key, t.Children[r.theirs.from+i].Key = key, key
+			o.m.Children[r.mine.from+i].Key, o.t.Children[r.theirs.from+i].Key = key, key
 		}
+	}
+	return true
+}
+
+// give gives keys to the elements that one side put into a region.
+func (o order) give(n *Node, s span, side string) {
+	for i := range s.len() {
+		n.Children[s.from+i].Key = fmt.Sprintf("[%s%d]", side, s.from+i)
+	}
+}
+
+// identify gives the elements of a region their identities for keys; false where one has
+// none.
+func (o order) identify(n *Node, s span) bool {
+	for _, c := range n.Children[s.from:s.to] {
+		if o.sides[c.Identity] == 0 {
+			return false
+		}
+		c.Key = c.Identity
 	}
 	return true
 }
