@@ -23,7 +23,7 @@ func (p *parser) element(start piece, depth int) (*merge.Node, error) {
 		return nil, fmt.Errorf("more than %d values, or deeper than %d", merge.MaxNodes, merge.MaxDepth)
 	}
 	name := start.from + 1 + len(start.name)
-	e := &merge.Node{Kind: merge.Map, Head: p.text[p.at:name]}
+	e := &merge.Node{Kind: merge.Map, Head: p.text[p.at:name], Value: start.name}
 	closed := start.to - 1
 	if start.empty {
 		closed--
@@ -50,7 +50,6 @@ func (p *parser) element(start piece, depth int) (*merge.Node, error) {
 // content reads what an element holds, and its end tag.
 func (p *parser) content(list *merge.Node, depth int) (*merge.Node, error) {
 	from := p.at
-	var names []string
 	var said strings.Builder
 	text := false
 	for {
@@ -66,7 +65,6 @@ func (p *parser) content(list *merge.Node, depth int) (*merge.Node, error) {
 				return nil, err
 			}
 			list.Children = append(list.Children, e)
-			names = append(names, c.name)
 		case pieceCData:
 			text = true
 			said.WriteString(written[len(cdata) : len(written)-len("]]>")])
@@ -80,7 +78,7 @@ func (p *parser) content(list *merge.Node, depth int) (*merge.Node, error) {
 			}
 			list.Tail = p.text[p.at:c.to]
 			p.at = c.to
-			identify(list.Children, names)
+			identify(list.Children)
 			return list, nil
 		}
 	}
@@ -114,17 +112,17 @@ func (p *parser) remark() string {
 
 // identify tells sibling elements apart: by the attribute or child that names each, or by
 // the tag alone where it stands once.
-func identify(elements []*merge.Node, names []string) {
+func identify(elements []*merge.Node) {
 	count := map[string]int{}
-	for _, name := range names {
-		count[name]++
+	for _, e := range elements {
+		count[e.Value]++
 	}
-	for i, e := range elements {
+	for _, e := range elements {
 		switch id := identity(e); {
 		case id != "":
-			e.Identity = names[i] + "[" + id + "]"
-		case count[names[i]] == 1:
-			e.Identity = names[i]
+			e.Identity = e.Value + "[" + id + "]"
+		case count[e.Value] == 1:
+			e.Identity = e.Value
 		}
 	}
 }
@@ -147,9 +145,8 @@ func identity(e *merge.Node) string {
 		if value.Kind != merge.Scalar {
 			continue
 		}
-		tag := c.Head[strings.LastIndexByte(c.Head, '<')+1:]
-		if i := naming(tag); i < best {
-			best, found = i, tag+"="+strings.Trim(value.Value, space)
+		if i := naming(c.Value); i < best {
+			best, found = i, c.Value+"="+strings.Trim(value.Value, space)
 		}
 	}
 	return found

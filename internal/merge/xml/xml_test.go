@@ -152,6 +152,18 @@ func TestMergesSmall(t *testing.T) {
 			"<a>\n  <b>\n    <c/>\n    <!-- new -->\n    <d/>\n  </b>\n</a>\n", "<a>\n\t<b x=\"1\">\n\t\t<c/>\n\t\t<!-- new -->\n\t\t<d/>\n\t</b>\n</a>\n",
 		},
 		{
+			"names among elements without any", `<r><x>1</x><x>1</x><f name="a" v="1"/><y/></r>`, `<r><x>1</x><x>1</x><f name="a" v="2"/><y/><f name="own"/></r>`,
+			`<r><x>1</x><x>2</x><f name="new"/><f name="a" v="1" w="1"/><y/></r>`, `<r><x>1</x><x>2</x><f name="new"/><f name="a" v="2" w="1"/><y/><f name="own"/></r>`,
+		},
+		{
+			"of elements that repeat one changes", `<r><x p="1"/><z/></r>`, `<r><x p="1"/><x p="3"/><z/></r>`, `<r><x p="1"/><z q="1"/></r>`,
+			`<r><x p="1"/><x p="3"/><z q="1"/></r>`,
+		},
+		{
+			"a text over lines", "<r>\n  <x>a\n    b</x>\n  <y/>\n</r>", "<r>\n\t<x>a\n    b</x>\n\t<y p=\"1\"/>\n</r>", "<r>\n  <x>a\n    c</x>\n  <y/>\n</r>",
+			"<r>\n\t<x>a\n    c</x>\n\t<y p=\"1\"/>\n</r>",
+		},
+		{
 			"a document type from outside", "<!DOCTYPE a SYSTEM \"a.dtd\">\n<a><b>1</b><c>1</c></a>", "<!DOCTYPE a SYSTEM \"a.dtd\">\n<a><b>2</b><c>1</c></a>",
 			"<!DOCTYPE a SYSTEM \"b.dtd\">\n<a><b>1</b><c>2</c></a>", "<!DOCTYPE a SYSTEM \"b.dtd\">\n<a><b>2</b><c>2</c></a>",
 		},
@@ -224,7 +236,7 @@ func TestRefuses(t *testing.T) {
 		"<!DOCTYPE a [<!ENTITY b \"c\">]><a/>",
 		"<!DOCTYPE a [<!ENTITY b \"bbbb\"><!ENTITY c \"&b;&b;&b;\">]><a>&c;</a>",
 		strings.Repeat("<a>", 200) + strings.Repeat("</a>", 200), strings.Repeat("<a>", 1<<19),
-		"<a>" + strings.Repeat("<b/>", merge.MaxNodes/2) + "</a>",
+		"<a>" + strings.Repeat("<b/>", merge.MaxNodes/2) + "</a>", "<a/><?xml version='2.0'?>",
 	} {
 		if _, err := (xml.Format{}).Parse(text); err == nil {
 			t.Errorf("%.60q is taken apart", text)
