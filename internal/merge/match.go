@@ -1,6 +1,9 @@
 package merge
 
-import "fmt"
+import (
+	"crypto/sha256"
+	"fmt"
+)
 
 // match gives the elements of three lists keys, so that those that are the same element
 // share one; false where the lists can only be taken as wholes.
@@ -120,7 +123,7 @@ type order struct {
 // pair gives the elements of one region their keys.
 func (o order) pair(r region) bool {
 	equal := r.base.len() == r.mine.len() && r.mine.len() == r.theirs.len()
-	if r.change == clash && !equal {
+	if r.change == clash && !(equal && o.inPlace(r)) {
 		return o.identify(o.b, r.base) && o.identify(o.m, r.mine) && o.identify(o.t, r.theirs)
 	}
 	share := func(n *Node, s span) {
@@ -143,6 +146,25 @@ func (o order) pair(r region) bool {
 		for i := range r.mine.len() {
 			key := fmt.Sprintf("[+%d]", r.mine.from+i)
 			o.m.Children[r.mine.from+i].Key, o.t.Children[r.theirs.from+i].Key = key, key
+		}
+	}
+	return true
+}
+
+// inPlace reports whether the elements of a region that both sides changed may be told by
+// their position: none has another identity than the one it takes the place of, or is one
+// that moved there.
+func (o order) inPlace(r region) bool {
+	was := map[[sha256.Size]byte]bool{}
+	for _, c := range o.b.Children[r.base.from:r.base.to] {
+		was[c.sum] = true
+	}
+	for i := range r.base.len() {
+		b := o.b.Children[r.base.from+i]
+		for _, c := range []*Node{o.m.Children[r.mine.from+i], o.t.Children[r.theirs.from+i]} {
+			if c.Identity != b.Identity || was[c.sum] && c.sum != b.sum {
+				return false
+			}
 		}
 	}
 	return true

@@ -3,6 +3,7 @@ package json_test
 import (
 	stdjson "encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -211,6 +212,66 @@ func TestWhatEachSideChangedIsInTheResult(t *testing.T) {
 			if want != "" && want != at(out, k) {
 				t.Fatalf("%s is %s, not %s", k, at(out, k), want)
 			}
+		}
+	})
+}
+
+// elements draws what a side makes of a list whose elements have unique words in them.
+func elements(t *rapid.T, base []string, side string) []string {
+	var out []string
+	next := 0
+	put := func() {
+		next++
+		word := fmt.Sprintf("%s%d", side, next)
+		out = append(out, rapid.SampledFrom([]string{
+			fmt.Sprintf(`{"v": %q}`, word), fmt.Sprintf(`{"id": %q, "v": "x"}`, word), fmt.Sprintf(`%q`, word),
+		}).Draw(t, "element"))
+	}
+	for _, e := range base {
+		switch rapid.IntRange(0, 5).Draw(t, "what") {
+		case 0: // it goes
+		case 1:
+			put()
+			out = append(out, e)
+		case 2:
+			next++
+			out = append(out, strings.Replace(e, `"}`, fmt.Sprintf(`", "w%s": "%s%d"}`, side, side, next), 1))
+		default:
+			out = append(out, e)
+		}
+	}
+	if rapid.Bool().Draw(t, "more") {
+		put()
+	}
+	return out
+}
+
+func TestNothingIsLostInLists(t *testing.T) {
+	t.Parallel()
+	words := regexp.MustCompile(`"[bmt]\d+"`)
+	rapid.Check(t, func(t *rapid.T) {
+		base := elements(t, []string{`"b10"`, `{"id": "b11", "v": "x"}`, `{"v": "b12"}`, `{"id": "b13", "v": "x"}`}, "b")
+		mine, theirs := elements(t, base, "m"), elements(t, base, "t")
+		text := func(all []string) string { return "[" + strings.Join(all, ", ") + "]" }
+		got, err := merge.Merge(merge.Sides{Base: []byte(text(base)), Mine: []byte(text(mine)), Theirs: []byte(text(theirs))}, json.Format{})
+		if err != nil || got.How == "by line" {
+			t.Fatal(got.How, err)
+		}
+		if len(got.Conflicts) > 0 || got.How == "unchanged" {
+			return
+		}
+		var want []string
+		for _, w := range slices.Concat(words.FindAllString(text(mine), -1), words.FindAllString(text(theirs), -1)) {
+			inBase, inMine, inTheirs := strings.Contains(text(base), w), strings.Contains(text(mine), w), strings.Contains(text(theirs), w)
+			if inMine && inTheirs || !inBase {
+				want = append(want, w)
+			}
+		}
+		slices.Sort(want)
+		out := words.FindAllString(string(got.Merged), -1)
+		slices.Sort(out)
+		if diff := cmp.Diff(slices.Compact(want), out); diff != "" {
+			t.Fatalf("(-want +got):\n%s\n%s\n%s\n%s\n%s", diff, text(base), text(mine), text(theirs), got.Merged)
 		}
 	})
 }
