@@ -30,6 +30,7 @@ func (r *run) vendorRemoved(p *place) {
 		p.keep(shield)
 	case same(p.disk, p.base):
 		p.action = plan.Remove
+	case p.heir != nil: // decided when it is known what becomes of the heir
 	default:
 		r.clash(p, Customised)
 	}
@@ -96,6 +97,7 @@ func (r *run) allThree(p *place) {
 // clash is where both sides have a say and differ.
 func (r *run) clash(p *place, why string) {
 	switch {
+	case r.merge(p):
 	case r.rules.OnConflict == Mine:
 		p.keep(why)
 	case r.rules.OnConflict == Theirs && !p.foreign && p.want == nil:

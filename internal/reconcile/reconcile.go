@@ -1,6 +1,7 @@
-// Package reconcile sets the operator's changes against the vendor's, file by file as
-// a whole, and gives what shall happen at each path as a value. Pure; no I/O. The
-// rules are described in docs/design/reconcile.md.
+// Package reconcile sets the operator's changes against the vendor's and gives what
+// shall happen at each path as a value. It decides by the three trees; looking inside
+// files that both sides changed is handed in. Pure; no I/O. The rules are described in
+// docs/design/reconcile.md.
 package reconcile
 
 import (
@@ -10,6 +11,26 @@ import (
 	"uplevel/internal/plan"
 	"uplevel/internal/release"
 )
+
+// Inside looks inside files. Errors are its own affair: what cannot be looked at is
+// false, and the file is taken as a whole.
+type Inside interface {
+	// Merge merges a file that both sides changed. base is nil where both added it.
+	// mine may stand at another path than theirs: the vendor renamed the file.
+	Merge(base *manifest.Entry, mine, theirs manifest.Entry) (Merged, bool)
+	// Alike reports whether a file that the vendor removed lives on in one that the
+	// vendor added.
+	Alike(removed, added manifest.Entry) bool
+}
+
+// Merged is the content of a merged file.
+type Merged struct {
+	How      string         // "by key (TOML)"
+	Mine     release.Ref    // with the operator's side at each dispute
+	Theirs   release.Ref    // with the vendor's; zero without disputes
+	Disputes []plan.Dispute // what both sides changed and left different
+	Resolved bool           // an earlier decision on the same three contents was taken again
+}
 
 // Policy decides what was changed by both sides and differs.
 type Policy string
@@ -40,6 +61,9 @@ const (
 	Data       = "data"       // shipped once, then the operator's, by the vendor's rule
 	Removed    = "removed"    // the operator removed it, or the folder that would hold it
 	Restored   = "restored"   // the operator removed it and asked for it back
+	Merging    = "merged"     // both sides changed it; both changes are in the result
+	Resolved   = "resolved"   // both sides changed it; decided as it was once before
+	Renamed    = "renamed"    // the vendor renamed it; the operator's edit went with it
 	NotEmpty   = "not-empty"  // a folder that holds what must stay
 	OnlyMode   = "mode"       // the content is as wanted, the permission bits were not
 )
@@ -51,6 +75,8 @@ type Rules struct {
 	Data           release.Globs
 	RestoreRemoved bool // what the operator removed comes back
 	OnConflict     Policy
+	WholeFiles     bool   // with [Mine]: of a file with disputes nothing of the vendor's is taken
+	Inside         Inside // nil: files are taken as wholes
 	// Occupied reports whether a directory on disk holds something that no tree
 	// lists, at any depth. Nil: none does.
 	Occupied func(dir string) bool
@@ -76,6 +102,7 @@ func Update(base, disk, want manifest.Tree, rules Rules) []plan.Outcome {
 	for _, p := range r.places {
 		r.decide(p)
 	}
+	r.bequeath()
 	r.settle()
 	return r.outcomes()
 }

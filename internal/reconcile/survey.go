@@ -15,6 +15,9 @@ type place struct {
 	action           plan.Action
 	why              string
 	result           *manifest.Entry
+	source           plan.Source
+	inside           *plan.Inside
+	heir             *place // the file that the vendor renamed this one to
 
 	shut      bool // something that is no folder stays here: nothing is proposed below
 	gone      bool // the operator removed the folder with its content: nothing new goes below
@@ -45,6 +48,7 @@ func survey(base, disk, want manifest.Tree, rules Rules) *run {
 		}
 		r.add(p, disk)
 	}
+	r.findHeirs()
 	return r
 }
 
@@ -82,8 +86,9 @@ func (r *run) outcomes() []plan.Outcome {
 		o := plan.Outcome{
 			Path: p.path, Action: p.action, Why: p.why,
 			Base: p.base, Disk: p.disk, Want: p.want, Result: p.result,
+			Source: p.source, Inside: p.inside,
 		}
-		if (p.action == plan.Add || p.action == plan.Replace) && p.result.Kind == manifest.File {
+		if o.Source == "" && (p.action == plan.Add || p.action == plan.Replace) && p.result.Kind == manifest.File {
 			o.Source = plan.FromObject
 		}
 		out = append(out, o)
