@@ -33,6 +33,9 @@ func (h *Home) DiskNeed(p *plan.Plan, x Extra) (int64, string, error) {
 		results += sizeOf(o.Result)
 		if o.Action == plan.Conflict {
 			results += 2*sizeOf(o.Want) + sizeOf(o.Base)
+			if i := o.Inside; i != nil && i.Mine != nil {
+				results += i.Mine.Size + max(0, i.Theirs.Size-o.Want.Size)
+			}
 		}
 		if !x.NoBackup {
 			replaced += sizeOf(o.Disk)

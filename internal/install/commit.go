@@ -70,6 +70,7 @@ type committer struct {
 	pending *Pending
 	journal journal
 	files   []FileChange
+	decided []Decision // remembered after this commit
 	n       int
 }
 
@@ -80,6 +81,9 @@ func (c *committer) build() error {
 		return err
 	}
 	if err := c.operations(resolved); err != nil {
+		return err
+	}
+	if err := c.remember(resolved); err != nil {
 		return err
 	}
 	if c.journal.Operations, err = c.openClosed(resolved, c.journal.Operations); err != nil {
@@ -129,12 +133,15 @@ func (c *committer) decide(o plan.Outcome) (plan.Outcome, error) {
 	switch r.Choice {
 	case Mine:
 		o.Action, o.Result = plan.Kept, o.Disk
+		if st, ok := c.pending.Mine[path]; ok {
+			mine := choice(o, *o.Disk, o.Inside.Mine)
+			o.Action, o.Result, c.pending.Staged[path] = plan.Replace, &mine, st
+		}
 	case Theirs:
-		o.Action, o.Result = plan.Replace, o.Want
-		if o.Want == nil {
-			o.Action = plan.Remove
-		} else {
-			c.pending.Staged[path] = c.pending.Theirs[path]
+		o.Action, o.Result = plan.Remove, nil
+		if o.Want != nil {
+			theirs := choice(o, *o.Want, theirsOf(o))
+			o.Action, o.Result, c.pending.Staged[path] = plan.Replace, &theirs, c.pending.Theirs[path]
 		}
 	case Given:
 		entry := r.Entry
@@ -343,7 +350,7 @@ func (c *committer) change() Change {
 }
 
 func (c *committer) freeStore(history []Change) error {
-	names, err := c.home.unneeded(c.pending.Used, history, max(c.pending.Keep, 1))
+	names, err := c.home.unneeded(c.pending.Used, c.decided, history, max(c.pending.Keep, 1))
 	if err != nil {
 		return err
 	}

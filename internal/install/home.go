@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ const (
 	updatesDir    = "updates"
 	productFile   = "updates/product.txt"
 	configFile    = "updates/config.json"
+	decisionsFile = "updates/decisions.json"
 	stateFile     = "updates/state.json"
 	storeDir      = "updates/store"
 	historyDir    = "updates/history"
@@ -112,6 +114,22 @@ func (h *Home) Dir() string { return h.dir }
 
 // State returns what is installed.
 func (h *Home) State() State { return h.state }
+
+// OpenFile opens a plain file of the product; nothing is followed out of the home.
+func (h *Home) OpenFile(rel string) (io.ReadCloser, error) {
+	f, err := h.root.Open(rel)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no plain file", rel)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
 
 func (h *Home) abs(rel string) string { return filepath.Join(h.dir, filepath.FromSlash(rel)) }
 

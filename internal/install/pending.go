@@ -47,6 +47,7 @@ type Pending struct {
 	Store       []string              `json:"store"`     // staged objects, by digest
 	Sides       []string              `json:"sides"`     // side files written for conflicts
 	Theirs      map[string]staged     `json:"theirs"`    // conflict path → the vendor's side, ready
+	Mine        map[string]staged     `json:"mine"`      // conflict path → the operator's side with what could be merged
 	Resolved    map[string]Resolution `json:"resolved"`  // conflict path → decision
 	Documents   map[string][]byte     `json:"documents"` // files of updates/
 	State       State                 `json:"state"`     // after the commit

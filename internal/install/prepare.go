@@ -74,7 +74,7 @@ func (s *stager) run(ctx context.Context, p *plan.Plan) error {
 	}
 	s.out = &Pending{
 		Format: 1, ID: next.History, Plan: p, Staging: s.mounts.folders(), State: next,
-		Staged: map[string]staged{}, Theirs: map[string]staged{}, Documents: s.extra.Documents,
+		Staged: map[string]staged{}, Theirs: map[string]staged{}, Mine: map[string]staged{}, Documents: s.extra.Documents,
 		User: s.extra.User, Keep: s.extra.Keep, Held: s.extra.Hold || len(p.Conflicts()) > 0,
 	}
 	if err := s.makeFolders(); err != nil {
@@ -147,7 +147,7 @@ func (s *stager) outcome(o plan.Outcome) error {
 			return err
 		}
 		s.out.Staged[o.Path] = st
-		return s.pristine(o)
+		return errors.Join(s.keepMerged(o), s.pristine(o))
 	case plan.Remove, plan.Mode:
 		s.out.Staged[o.Path] = staged{Was: was}
 	case plan.Conflict:
@@ -204,16 +204,16 @@ func (s *stager) treeTop(path string) string {
 
 func (s *stager) conflict(o plan.Outcome, was *identity) error {
 	s.out.Staged[o.Path] = staged{Was: was}
+	var err error
 	if o.Want != nil {
-		want := *o.Want
-		if o.Disk != nil && o.Disk.Kind == manifest.File && want.Kind == manifest.File {
-			want.Mode = o.Disk.Mode
-		}
-		theirs, err := s.stage(o.Path, want, was)
-		if err != nil {
+		if s.out.Theirs[o.Path], err = s.stage(o.Path, choice(o, *o.Want, theirsOf(o)), was); err != nil {
 			return err
 		}
-		s.out.Theirs[o.Path] = theirs
+	}
+	if o.Inside != nil && o.Inside.Mine != nil && o.Inside.Mine.Sum != o.Disk.Sum {
+		if s.out.Mine[o.Path], err = s.stage(o.Path, choice(o, *o.Disk, o.Inside.Mine), was); err != nil {
+			return err
+		}
 	}
 	for suffix, e := range map[string]*manifest.Entry{".original": o.Base, ".new": o.Want} {
 		if e != nil && e.Kind == manifest.File {
@@ -222,6 +222,40 @@ func (s *stager) conflict(o plan.Outcome, was *identity) error {
 	}
 	slices.Sort(s.out.Sides)
 	return s.pristine(o)
+}
+
+// choice is what one choice on a conflict results in: of a file that could be merged in
+// part the content named by merged, with the operator's permission bits.
+func choice(o plan.Outcome, side manifest.Entry, merged *release.Ref) manifest.Entry {
+	if o.Disk != nil && o.Disk.Kind == manifest.File && side.Kind == manifest.File {
+		side.Mode = o.Disk.Mode
+	}
+	if merged != nil {
+		side.Sum, side.Size = merged.Sum, merged.Size
+	}
+	return side
+}
+
+func theirsOf(o plan.Outcome) *release.Ref {
+	if o.Inside == nil {
+		return nil
+	}
+	return o.Inside.Theirs
+}
+
+// keepMerged keeps what a merge gave: a later edit of it is told from that when the
+// change is taken back.
+func (s *stager) keepMerged(o plan.Outcome) error {
+	if o.Source != plan.FromFile || o.Result.Size > maxDecided {
+		return nil
+	}
+	ref := release.Ref{Sum: o.Result.Sum, Size: o.Result.Size}
+	content, err := s.src.Open(ref)
+	if err != nil {
+		return fmt.Errorf("content of %s: %w", o.Path, err)
+	}
+	defer content.Close()
+	return s.home.keepCopy(s.out, ref, content)
 }
 
 // pristine keeps a copy of the vendor's new version of a file that people edit.

@@ -113,9 +113,13 @@ func (h *Home) eachObject(do func(name string, info fs.FileInfo) error) error {
 }
 
 // unneeded returns the objects that nothing needs any more after a change: not the new
-// level's tree and records, not what the last keep updates replaced.
-func (h *Home) unneeded(used []digest.Digest, history []Change, keep int) ([]string, error) {
+// level's tree and records, not what the last keep updates replaced or put there, not
+// what was decided.
+func (h *Home) unneeded(used []digest.Digest, decided []Decision, history []Change, keep int) ([]string, error) {
 	needed := map[string]bool{}
+	for _, d := range decided {
+		needed[d.Result.Sum.String()] = true
+	}
 	for _, sum := range used {
 		needed[sum.String()] = true
 	}
@@ -126,6 +130,9 @@ func (h *Home) unneeded(used []digest.Digest, history []Change, keep int) ([]str
 		for _, f := range c.Files {
 			if f.Before != nil {
 				needed[f.Before.Sum.String()] = true
+			}
+			if f.After != nil { // what was merged, so that a later edit of it can be told
+				needed[f.After.Sum.String()] = true
 			}
 		}
 	}

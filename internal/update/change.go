@@ -37,6 +37,7 @@ func (u *Updater) change(ctx context.Context, operation string, opts Options, do
 		if err != nil {
 			return err
 		}
+		defer j.close()
 		res = j.res
 		if done, err := j.already(); err != nil || done {
 			res.Outcome = Nothing
@@ -111,7 +112,7 @@ func (j *job) carry(ctx context.Context) (bool, error) {
 	j.u.begin("stage", len(j.plan.Outcomes))
 	defer j.u.end()
 	j.extra.Hold = j.res.Operation == "prepare"
-	return true, j.u.Home.Prepare(ctx, j.plan, bytesOf{j.u}, j.extra)
+	return true, j.u.Home.Prepare(ctx, j.plan, made{j.inside, bytesOf{j.u}}, j.extra)
 }
 
 // stopAtConflicts ends a change that waits for the operator.

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"uplevel/internal/plan"
-	"uplevel/internal/problem"
 	"uplevel/internal/release"
 )
 
@@ -45,18 +44,10 @@ func (j *job) extras(ctx context.Context) (Extra, error) {
 // at. A base that cannot be had any more, because its level was withdrawn or the
 // network is not to be used, is left out of the plan: the conflict stands without it.
 func (u *Updater) withoutLostSides(ctx context.Context, p *plan.Plan, from, to level) error {
-	wanted, former := u.split(p, to)
-	if err := u.fetchPart(ctx, to, wanted); err != nil {
+	former, err := u.publishedSides(ctx, p, from, to)
+	if err != nil {
 		return err
 	}
-	err := u.fetchPart(ctx, from, former)
-	if err == nil {
-		return nil
-	}
-	if kind := problem.KindOf(err); kind == problem.Verification || ctx.Err() != nil {
-		return err
-	}
-	u.Log.Warn("originals of conflicting files cannot be had", "error", err)
 	for i := range p.Outcomes {
 		o := &p.Outcomes[i]
 		if o.Action == plan.Conflict && o.Base != nil &&

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"uplevel/internal/digest"
 	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
 	"uplevel/internal/release"
@@ -14,7 +15,16 @@ import (
 type Home interface {
 	Installation
 	Contents
+	Readable
 	Changer
+}
+
+// Readable gives what files hold, and what was decided about them.
+type Readable interface {
+	// OpenFile opens the plain file at path; a link is not followed out of the home.
+	OpenFile(path string) (io.ReadCloser, error)
+	// Decided returns what was decided before about conflicts, the newest first.
+	Decided() ([]Decision, error)
 }
 
 // Installation is what an installation is and was.
@@ -128,6 +138,15 @@ type Change struct {
 	User     string
 	Outcome  string
 	Files    []FileChange
+}
+
+// Decision is what was decided once about one conflict: of these contents, that one.
+type Decision struct {
+	Path               string
+	Base, Mine, Theirs digest.Digest // Base is zero where both sides added the file
+	Result             release.Ref
+	Time               time.Time
+	User               string
 }
 
 // FileChange is what a change did at one path.

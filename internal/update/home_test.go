@@ -37,6 +37,7 @@ type plainHome struct {
 	sides   []string // files beside conflicts
 	locked  bool
 	refuse  error // what Check refuses with
+	decided []Decision
 }
 
 func newPlainHome(t testing.TB, v *vendor, l release.Line, level int) *plainHome {
@@ -186,7 +187,7 @@ func (h *plainHome) Prepare(_ context.Context, p *plan.Plan, src Source, x Extra
 		h.pending.Documents = append(h.pending.Documents, name)
 	}
 	for _, o := range p.Outcomes {
-		if o.Source == plan.FromObject && o.Action.Changes() {
+		if o.Source != "" && o.Action.Changes() {
 			data, err := h.read(src, *o.Result)
 			if err != nil {
 				return err
@@ -195,6 +196,10 @@ func (h *plainHome) Prepare(_ context.Context, p *plan.Plan, src Source, x Extra
 		}
 		if o.Action != plan.Conflict {
 			continue
+		}
+		if o.Inside != nil {
+			h.variant(src, o.Path+"=mine", *o.Inside.Mine)
+			h.variant(src, o.Path+"=theirs", *o.Inside.Theirs)
 		}
 		for suffix, side := range map[string]*manifest.Entry{".original": o.Base, ".new": o.Want} {
 			if side == nil || side.Kind != manifest.File {
@@ -210,6 +215,16 @@ func (h *plainHome) Prepare(_ context.Context, p *plan.Plan, src Source, x Extra
 	}
 	return nil
 }
+
+func (h *plainHome) variant(src Source, name string, ref release.Ref) {
+	data, err := h.read(src, manifest.Entry{Sum: ref.Sum, Size: ref.Size})
+	h.must(err)
+	h.staged[name] = data
+}
+
+func (h *plainHome) OpenFile(path string) (io.ReadCloser, error) { return os.Open(h.path(path)) }
+
+func (h *plainHome) Decided() ([]Decision, error) { return h.decided, nil }
 
 func (h *plainHome) read(src Source, e manifest.Entry) ([]byte, error) {
 	r, err := src.Open(release.Ref{Sum: e.Sum, Size: e.Size})
@@ -236,10 +251,16 @@ func (h *plainHome) Resolve(path string, choice Resolution) error {
 	switch {
 	case choice.Mine:
 		h.pending.Resolved[path] = "mine"
+		if data, ok := h.staged[path+"=mine"]; ok {
+			h.pending.Resolved[path], h.staged[path] = "merged", data
+		}
 	case choice.Theirs:
 		h.pending.Resolved[path] = "theirs"
 		data, err := os.ReadFile(h.path(path + ".new"))
 		h.must(err)
+		if merged, ok := h.staged[path+"=theirs"]; ok {
+			data = merged
+		}
 		h.staged[path] = data
 	default:
 		data, err := os.ReadFile(choice.File)

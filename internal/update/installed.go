@@ -41,6 +41,23 @@ func (i installed) History() ([]Change, error) {
 	return changes, err
 }
 
+func (i installed) Decided() ([]Decision, error) {
+	all, err := i.Home.Decided()
+	out := make([]Decision, 0, len(all))
+	for _, d := range all {
+		out = append(out, Decision(d))
+	}
+	return out, err
+}
+
+func (i installed) Import(made []Decision, content func(release.Ref) (io.ReadCloser, error)) error {
+	all := make([]install.Decision, 0, len(made))
+	for _, d := range made {
+		all = append(all, install.Decision(d))
+	}
+	return i.Home.Import(all, content)
+}
+
 func (i installed) Recover(ctx context.Context) (Recovery, error) {
 	r, err := i.Home.Recover(ctx)
 	return Recovery(r), err

@@ -2,6 +2,7 @@ package update
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -10,6 +11,7 @@ import (
 	"uplevel/internal/plan"
 	"uplevel/internal/problem"
 	"uplevel/internal/reconcile"
+	"uplevel/internal/reconcile/content"
 	"uplevel/internal/release"
 	"uplevel/internal/trust"
 )
@@ -29,6 +31,7 @@ type job struct {
 	to     level
 	disk   manifest.Tree
 	rules  reconcile.Rules
+	inside *content.Looker
 	plan   *plan.Plan
 	extra  Extra
 	res    *Result
@@ -171,29 +174,54 @@ func (j *job) work(ctx context.Context) error {
 	if err != nil {
 		return notAsSigned(err)
 	}
-	rules.OnConflict, rules.RestoreRemoved = j.opts.OnConflict, j.opts.RestoreRemoved
+	rules.OnConflict, rules.WholeFiles, rules.RestoreRemoved = j.opts.OnConflict, j.opts.WholeFiles, j.opts.RestoreRemoved
 	if j.disk, err = j.u.look(ctx, pathsOf(j.from.tree, j.to.tree), !j.opts.DryRun); err != nil {
 		return err
 	}
-	j.rules = rules
-	look := &glance{home: j.u.Home.Dir(), trees: []manifest.Tree{j.from.tree, j.to.tree}}
-	rules.Occupied = look.occupied
+	outcomes, err := j.reconcile(ctx, rules)
+	if err != nil {
+		return err
+	}
 	made, err := plan.Make(plan.Plan{
 		Kind: plan.Update, Product: j.line.Product, Version: j.line.Version,
 		From:     j.from.point(),
 		To:       j.to.point(),
 		ToState:  j.target.State,
-		Outcomes: reconcile.Update(j.from.tree, j.disk, j.to.tree, rules),
+		Outcomes: outcomes,
 		Floors:   floors(j.wish.between(j.target.Level)),
 	})
-	if look.err != nil {
-		return look.err
-	}
 	if err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}
 	j.plan = made
 	return j.weigh(ctx)
+}
+
+// reconcile decides about every path, looking into files that both sides changed.
+func (j *job) reconcile(ctx context.Context, rules reconcile.Rules) ([]plan.Outcome, error) {
+	j.u.begin("merge", 0)
+	defer j.u.end()
+	var err error
+	if j.inside, err = j.u.looker(ctx, j.from, j.to, !j.opts.DecideAnew); err != nil {
+		return nil, err
+	}
+	folders := &glance{home: j.u.Home.Dir(), trees: []manifest.Tree{j.from.tree, j.to.tree}}
+	rules.Occupied, rules.Inside = folders.occupied, j.inside
+	j.rules = rules
+	outcomes, err := j.u.reconciled(ctx, j.from, j.to, rules, func(r reconcile.Rules) []plan.Outcome {
+		return reconcile.Update(j.from.tree, j.disk, j.to.tree, r)
+	})
+	return outcomes, errors.Join(err, folders.err, j.inside.Err())
+}
+
+// close lets go of what was merged.
+func (j *job) close() {
+	if j.inside == nil {
+		return
+	}
+	if err := j.inside.Close(); err != nil {
+		j.u.Log.Warn("merged content is not let go", "error", err)
+	}
 }
 
 func (l level) point() plan.Point {

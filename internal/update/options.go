@@ -16,6 +16,8 @@ type Options struct {
 	StopAtFloor    bool             // go no further than the first floor on the way
 	States         []release.State  // testing or verifying: levels asked for besides live ones
 	OnConflict     reconcile.Policy // zero: stop
+	WholeFiles     bool             // with mine: a file with a conflict stays as it is, wholly
+	DecideAnew     bool             // take no earlier decision on the same contents again
 	RestoreRemoved bool             // bring back what the operator removed
 	AcceptEULA     bool             // accept the terms in force for the organisation first
 	DryRun         bool             // change nothing; the result and the error are the real run's
@@ -42,6 +44,8 @@ type RevertOptions struct {
 	To           string // "" is the change before; else a level ("7" or "7.1.0.7") or "#12", a history id
 	DiscardEdits bool   // former bytes also where the operator edited since
 	OnConflict   reconcile.Policy
+	WholeFiles   bool // see [Options]
+	DecideAnew   bool // see [Options]
 	NoReport     bool
 	DryRun       bool
 	Keep         int // levels to keep for going back; 0 is 3

@@ -14,6 +14,7 @@ import (
 	"uplevel/internal/plan"
 	"uplevel/internal/problem"
 	"uplevel/internal/reconcile"
+	"uplevel/internal/reconcile/content"
 	"uplevel/internal/release"
 )
 
@@ -35,6 +36,7 @@ func (u *Updater) Revert(ctx context.Context, opts RevertOptions) (*Result, erro
 			return err
 		}
 		r := &reversal{u: u, opts: opts, res: res}
+		defer r.close()
 		return r.run(ctx)
 	})
 	return res, err
@@ -60,6 +62,8 @@ type reversal struct {
 	from  level
 	plan  *plan.Plan
 	extra Extra
+
+	inside *content.Looker
 }
 
 func (r *reversal) run(ctx context.Context) error {
@@ -83,6 +87,16 @@ func (r *reversal) run(ctx context.Context) error {
 		return err
 	}
 	return r.carry(ctx)
+}
+
+// close lets go of what was merged.
+func (r *reversal) close() {
+	if r.inside == nil {
+		return
+	}
+	if err := r.inside.Close(); err != nil {
+		r.u.Log.Warn("merged content is not let go", "error", err)
+	}
 }
 
 func (r *reversal) lineOf(p plan.Point) release.Line {
@@ -211,16 +225,14 @@ func (r *reversal) work(ctx context.Context, changes []Change) (err error) {
 	if err != nil {
 		return err
 	}
-	look := &glance{home: r.u.Home.Dir(), trees: []manifest.Tree{committed, former, r.from.tree}}
-	rules := reconcile.Rules{OnConflict: r.opts.OnConflict, Occupied: look.occupied}
+	outcomes, err := r.reconcile(ctx, committed, disk, former)
+	if err != nil {
+		return err
+	}
 	r.plan, err = plan.Make(plan.Plan{
 		Kind: plan.Revert, Product: state.Product, Version: state.Version,
-		From: r.from.point(), To: r.to.point(), RevertTo: r.first.ID,
-		Outcomes: reconcile.Revert(committed, disk, former, rules, r.opts.DiscardEdits),
+		From: r.from.point(), To: r.to.point(), RevertTo: r.first.ID, Outcomes: outcomes,
 	})
-	if look.err != nil {
-		return look.err
-	}
 	if err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}
@@ -229,6 +241,23 @@ func (r *reversal) work(ctx context.Context, changes []Change) (err error) {
 	r.plan.DiskNeed, r.res.DiskFormula, err = r.u.Home.DiskNeed(r.plan, r.extra)
 	r.res.DiskNeed = r.plan.DiskNeed
 	return err
+}
+
+// reconcile decides about every path. An edit made since the changes is merged with what
+// they took away: base is what they put there, theirs what stood there before.
+func (r *reversal) reconcile(ctx context.Context, committed, disk, former manifest.Tree) ([]plan.Outcome, error) {
+	r.u.begin("merge", 0)
+	defer r.u.end()
+	var err error
+	if r.inside, err = r.u.looker(ctx, r.from, r.to, !r.opts.DecideAnew); err != nil {
+		return nil, err
+	}
+	folders := &glance{home: r.u.Home.Dir(), trees: []manifest.Tree{committed, former, r.from.tree}}
+	rules := reconcile.Rules{OnConflict: r.opts.OnConflict, WholeFiles: r.opts.WholeFiles, Occupied: folders.occupied, Inside: r.inside}
+	outcomes, err := r.u.reconciled(ctx, r.from, r.to, rules, func(rules reconcile.Rules) []plan.Outcome {
+		return reconcile.Revert(committed, disk, former, rules, r.opts.DiscardEdits)
+	})
+	return outcomes, errors.Join(err, folders.err, r.inside.Err())
 }
 
 // carry fetches what the store lacks, prepares and commits.
@@ -243,7 +272,7 @@ func (r *reversal) carry(ctx context.Context) error {
 		r.res.Outcome = Planned
 		return r.stopAtConflicts()
 	}
-	if err := r.u.Home.Prepare(ctx, r.plan, bytesOf{r.u}, r.extra); err != nil {
+	if err := r.u.Home.Prepare(ctx, r.plan, made{r.inside, bytesOf{r.u}}, r.extra); err != nil {
 		return err
 	}
 	if err := r.stopAtConflicts(); err != nil {

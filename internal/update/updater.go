@@ -8,6 +8,7 @@ import (
 
 	"uplevel/internal/api"
 	"uplevel/internal/manifest"
+	"uplevel/internal/merge"
 	"uplevel/internal/release"
 	"uplevel/internal/trust"
 )
@@ -63,6 +64,10 @@ type Updater struct {
 	Host     string                 // told in reports; empty: not told
 	User     string                 // who is written into the history
 	Machine  func() (string, error) // id of the machine, for reports; nil: none
+
+	// Formats gives the format of the file at path by its name, for merging by key; nil is
+	// merging by line. The function itself may be nil.
+	Formats func(path string) merge.Format
 
 	// Other makes an updater of another home; only ToDirectory uses it.
 	Other func(ctx context.Context, home string) (*Updater, error)

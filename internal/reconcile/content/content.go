@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"path"
 	"strings"
@@ -39,10 +38,10 @@ type Decision struct {
 // Options say how files are looked into.
 type Options struct {
 	Sources  Sources
-	Format   func(path string) merge.Format                                 // nil: merged by line only
-	Decided  func(base, mine, theirs digest.Digest) (Decision, bool)        // nil: nothing is remembered
+	Format   func(path string) merge.Format                                    // nil: merged by line only
+	Decided  func(base, mine, theirs digest.Digest) (Decision, bool)           // nil: nothing is remembered
 	Resolved func(ctx context.Context, ref release.Ref) (io.ReadCloser, error) // content of decisions
-	Dir      string                                                         // for results; "" is the system's temporary folder
+	Dir      string                                                            // for results; "" is the system's temporary folder
 	Log      *slog.Logger
 }
 
@@ -102,7 +101,7 @@ func (l *Looker) merge(base *manifest.Entry, mine, theirs manifest.Entry) (recon
 			l.opts.Log.Warn("an earlier decision cannot be had", "file", theirs.Path, "error", err)
 		}
 	}
-	if isArchive(theirs.Path) {
+	if Archive(theirs.Path) {
 		return l.archive(base, mine, theirs)
 	}
 	return l.text(base, mine, theirs)
@@ -217,13 +216,11 @@ func sharedLines(a, b []byte) float64 {
 	return float64(both) / float64(max(total, other))
 }
 
-func isArchive(p string) bool {
+// Archive reports whether the file at p is merged member by member.
+func Archive(p string) bool {
 	switch strings.ToLower(path.Ext(p)) {
 	case ".war", ".jar", ".car", ".zip", ".ear", ".aar":
 		return true
 	}
 	return false
 }
-
-// lost reports whether content is not there, as opposed to broken.
-func lost(err error) bool { return errors.Is(err, fs.ErrNotExist) }
