@@ -15,6 +15,7 @@ import (
 	"uplevel/internal/api"
 	"uplevel/internal/fetch"
 	"uplevel/internal/install"
+	"uplevel/internal/merge/formats"
 	"uplevel/internal/problem"
 	"uplevel/internal/trust/refresh"
 	"uplevel/internal/update"
@@ -117,7 +118,7 @@ const (
 func (t *tool) updater(m mode, n need) (*update.Updater, error) {
 	u := &update.Updater{
 		Home: update.OnDisk(t.home), Log: t.log, Now: t.now, Tool: toolVersion(), System: runtime.GOOS + "/" + runtime.GOARCH,
-		User: userName(), Machine: machineID,
+		User: userName(), Machine: machineID, Formats: formats.For,
 	}
 	if t.options.reportHost {
 		u.Host, _ = os.Hostname()

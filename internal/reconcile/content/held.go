@@ -1,8 +1,11 @@
 package content
 
 import (
+	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -23,21 +26,55 @@ type held struct {
 	at   map[release.Ref]int64
 }
 
-// keep holds content and returns what names it.
+// keep holds content and returns what names it. An error of the reader is its own.
 func (h *held) keep(r io.Reader) (release.Ref, error) {
+	return h.write(func(w io.Writer) error {
+		_, err := io.Copy(w, r)
+		return err
+	})
+}
+
+// write holds what is written by do and returns what names it.
+func (h *held) write(do func(io.Writer) error) (release.Ref, error) {
 	if err := h.ready(); err != nil {
 		return release.Ref{}, fmt.Errorf("%w: %w", errHold, err)
 	}
-	sum, size, err := digest.Copy(io.NewOffsetWriter(h.file, h.end), r)
-	if err != nil {
-		return release.Ref{}, fmt.Errorf("%w: %w", errHold, err)
+	w := &sink{to: io.NewOffsetWriter(h.file, h.end), sum: sha256.New()}
+	buffered := bufio.NewWriterSize(w, 256<<10)
+	err := do(buffered)
+	if err == nil {
+		err = buffered.Flush()
 	}
-	ref := release.Ref{Sum: sum, Size: size}
+	if w.failed != nil {
+		return release.Ref{}, fmt.Errorf("%w: %w", errHold, w.failed)
+	}
+	if err != nil {
+		return release.Ref{}, err
+	}
+	ref := release.Ref{Sum: digest.Digest(w.sum.Sum(nil)), Size: w.size}
 	if _, ok := h.at[ref]; !ok {
 		h.at[ref] = h.end
-		h.end += size
+		h.end += ref.Size
 	}
 	return ref, nil
+}
+
+// sink writes, counts and sums, and knows its own failures from those of who writes.
+type sink struct {
+	to     io.Writer
+	sum    hash.Hash
+	size   int64
+	failed error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.to.Write(p)
+	s.size += int64(n)
+	_, _ = s.sum.Write(p[:n]) // never fails
+	if err != nil {
+		s.failed = err
+	}
+	return n, err
 }
 
 func (h *held) ready() error {
