@@ -27,7 +27,7 @@ func TestElementsAreMatched(t *testing.T) {
 	for _, c := range []struct{ name, base, mine, theirs, want, conflicts string }{
 		{"by identity", "a=1 b=1", "a=2 b=1 c=1", "d=1 a=1 b=2", "d=1 a=2 b=2 c=1", ""},
 		{"what takes another place is not mixed", "=1 a=1 =2", "=3 =2 =4", "=5 a=2 =6", "=3 =2 =4", "l"},
-		{"both change what has no name", "=1 =2", "=3 =2", "=4 =2", "=3 =2", "[0].value"},
+		{"both change what has no name", "=1 =2", "=3 =2", "=4 =2", "=3 =2", "l[0].value"},
 		{"by order", "=1 =2 =3", "=1 =2 =4", "=0 =1 =2 =3", "=0 =1 =2 =4", ""},
 		{"some have one", "a=1 =x =y b=1", "a=2 =x =y b=1 c=1", "a=1 d=1 =x =z =y b=2", "a=2 d=1 =x =z =y b=2 c=1", ""},
 		{"both add what has one", "a=1 =x =x", "a=1 =x =x b=1", "a=1 =x =x c=1", "a=1 =x =x c=1 b=1", ""},
