@@ -227,7 +227,7 @@ func (c *committer) operations(outcomes []plan.Outcome) error {
 }
 
 func fileChange(o plan.Outcome) FileChange {
-	f := FileChange{Path: o.Path, Before: o.Disk, After: o.Result}
+	f := FileChange{Path: o.Path, Before: o.Disk, After: o.Result, Why: o.Why}
 	f.Customised = o.Disk != nil && o.Base != nil && !o.Disk.SameContent(*o.Base)
 	return f
 }

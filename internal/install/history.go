@@ -36,6 +36,7 @@ type FileChange struct {
 	Before     *manifest.Entry `json:"before,omitempty"`
 	After      *manifest.Entry `json:"after,omitempty"`
 	Customised bool            `json:"customised,omitempty"` // it was the operator's before
+	Why        string          `json:"why,omitempty"`        // merged, resolved, renamed, … as the plan said
 }
 
 // History returns every change of the installation, the oldest first.

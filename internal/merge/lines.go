@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"hash/maphash"
 	"strings"
+
+	"uplevel/internal/merge/diff3"
 )
 
 // lines merges three texts by line. Lines that differ only in their ends are alike, and
@@ -20,9 +22,9 @@ func lines(base, mine, theirs string) (merged, error) {
 			return merged{}, err
 		}
 	}
-	regions, err := diff3(s.base.ids, s.mine.ids, s.theirs.ids)
+	regions, err := diff3.Regions(s.base.ids, s.mine.ids, s.theirs.ids)
 	if err != nil {
-		return merged{}, err
+		return merged{}, fmt.Errorf("%w: %w", ErrWhole, err)
 	}
 	out := merged{mine: s.splice(regions, false), conflicts: s.conflicts(regions)}
 	if len(out.conflicts) > 0 {
@@ -39,19 +41,19 @@ type listing struct {
 }
 
 // cut returns the text of some lines.
-func (l listing) cut(s span) string { return l.text[l.starts[s.from]:l.starts[s.to]] }
+func (l listing) cut(s diff3.Span) string { return l.text[l.starts[s.From]:l.starts[s.To]] }
 
 // value is what a side has at a clash.
-func (l listing) value(s span) Value { return Value{Text: l.cut(s), Present: s.len() > 0} }
+func (l listing) value(s diff3.Span) Value { return Value{Text: l.cut(s), Present: s.Len() > 0} }
 
 // crlf reports whether the lines around some lines end in CR LF.
-func (l listing) crlf(s span) bool {
+func (l listing) crlf(s diff3.Span) bool {
 	found := false
-	for _, i := range []int{s.from - 1, s.to} {
+	for _, i := range []int{s.From - 1, s.To} {
 		if i < 0 || i >= len(l.ids) {
 			continue
 		}
-		switch line := l.cut(span{i, i + 1}); {
+		switch line := l.cut(diff3.Span{i, i + 1}); {
 		case strings.HasSuffix(line, "\r\n"):
 			found = true
 		case strings.HasSuffix(line, "\n"):
@@ -118,23 +120,23 @@ func (in *interner) list(text string) (listing, error) {
 type splicer struct{ base, mine, theirs listing }
 
 // splice writes the merge, with mine's or theirs' lines at clashes.
-func (s *splicer) splice(regions []region, preferTheirs bool) string {
+func (s *splicer) splice(regions []diff3.Region, preferTheirs bool) string {
 	var out strings.Builder
 	out.Grow(max(len(s.mine.text), len(s.theirs.text)))
 	for _, r := range regions {
-		if r.change == theirsOnly || r.change == clash && preferTheirs {
+		if r.Change == diff3.TheirsOnly || r.Change == diff3.Clash && preferTheirs {
 			s.vendor(&out, r)
 			continue
 		}
-		out.WriteString(s.mine.cut(r.mine))
+		out.WriteString(s.mine.cut(r.Mine))
 	}
 	return out.String()
 }
 
 // vendor writes theirs' lines with the line ends that mine has there.
-func (s *splicer) vendor(out *strings.Builder, r region) {
-	text := s.theirs.cut(r.theirs)
-	if !s.mine.crlf(r.mine) {
+func (s *splicer) vendor(out *strings.Builder, r diff3.Region) {
+	text := s.theirs.cut(r.Theirs)
+	if !s.mine.crlf(r.Mine) {
 		out.WriteString(text)
 		return
 	}
@@ -151,15 +153,15 @@ func (s *splicer) vendor(out *strings.Builder, r region) {
 }
 
 // conflicts lists the clashes.
-func (s *splicer) conflicts(regions []region) []Conflict {
+func (s *splicer) conflicts(regions []diff3.Region) []Conflict {
 	var all []Conflict
 	for _, r := range regions {
-		if r.change == clash {
+		if r.Change == diff3.Clash {
 			all = append(all, Conflict{
-				Key:    whereabouts(r.mine),
-				Base:   s.base.value(r.base),
-				Mine:   s.mine.value(r.mine),
-				Theirs: s.theirs.value(r.theirs),
+				Key:    whereabouts(r.Mine),
+				Base:   s.base.value(r.Base),
+				Mine:   s.mine.value(r.Mine),
+				Theirs: s.theirs.value(r.Theirs),
 			})
 		}
 	}
@@ -167,14 +169,14 @@ func (s *splicer) conflicts(regions []region) []Conflict {
 }
 
 // whereabouts names some lines for people.
-func whereabouts(s span) string {
+func whereabouts(s diff3.Span) string {
 	switch {
-	case s.len() == 1:
-		return fmt.Sprintf("line %d", s.to)
-	case s.len() > 1:
-		return fmt.Sprintf("lines %d–%d", s.from+1, s.to)
-	case s.from == 0:
+	case s.Len() == 1:
+		return fmt.Sprintf("line %d", s.To)
+	case s.Len() > 1:
+		return fmt.Sprintf("lines %d–%d", s.From+1, s.To)
+	case s.From == 0:
 		return "before line 1"
 	}
-	return fmt.Sprintf("after line %d", s.from)
+	return fmt.Sprintf("after line %d", s.From)
 }

@@ -3,6 +3,8 @@ package merge
 import (
 	"crypto/sha256"
 	"fmt"
+
+	"uplevel/internal/merge/diff3"
 )
 
 // match gives the elements of three lists keys, so that those that are the same element
@@ -73,7 +75,7 @@ func matchByOrder(b, m, t *Node) bool {
 		}
 		return out
 	}
-	regions, err := diff3(number(b), number(m), number(t))
+	regions, err := diff3.Regions(number(b), number(m), number(t))
 	if err != nil {
 		return false
 	}
@@ -121,31 +123,31 @@ type order struct {
 }
 
 // pair gives the elements of one region their keys.
-func (o order) pair(r region) bool {
-	equal := r.base.len() == r.mine.len() && r.mine.len() == r.theirs.len()
-	if r.change == clash && !(equal && o.inPlace(r)) {
-		return o.identify(o.b, r.base) && o.identify(o.m, r.mine) && o.identify(o.t, r.theirs)
+func (o order) pair(r diff3.Region) bool {
+	equal := r.Base.Len() == r.Mine.Len() && r.Mine.Len() == r.Theirs.Len()
+	if r.Change == diff3.Clash && !(equal && o.inPlace(r)) {
+		return o.identify(o.b, r.Base) && o.identify(o.m, r.Mine) && o.identify(o.t, r.Theirs)
 	}
-	share := func(n *Node, s span) {
-		for i := range s.len() {
-			n.Children[s.from+i].Key = fmt.Sprintf("[%d]", r.base.from+i)
+	share := func(n *Node, s diff3.Span) {
+		for i := range s.Len() {
+			n.Children[s.From+i].Key = fmt.Sprintf("[%d]", r.Base.From+i)
 		}
 	}
-	share(o.b, r.base)
+	share(o.b, r.Base)
 	switch {
 	case equal:
-		share(o.m, r.mine)
-		share(o.t, r.theirs)
-	case r.change == mineOnly:
-		o.give(o.m, r.mine, "+")
-		share(o.t, r.theirs)
-	case r.change == theirsOnly:
-		share(o.m, r.mine)
-		o.give(o.t, r.theirs, "*")
-	case r.change == alike:
-		for i := range r.mine.len() {
-			key := fmt.Sprintf("[+%d]", r.mine.from+i)
-			o.m.Children[r.mine.from+i].Key, o.t.Children[r.theirs.from+i].Key = key, key
+		share(o.m, r.Mine)
+		share(o.t, r.Theirs)
+	case r.Change == diff3.MineOnly:
+		o.give(o.m, r.Mine, "+")
+		share(o.t, r.Theirs)
+	case r.Change == diff3.TheirsOnly:
+		share(o.m, r.Mine)
+		o.give(o.t, r.Theirs, "*")
+	case r.Change == diff3.Alike:
+		for i := range r.Mine.Len() {
+			key := fmt.Sprintf("[+%d]", r.Mine.From+i)
+			o.m.Children[r.Mine.From+i].Key, o.t.Children[r.Theirs.From+i].Key = key, key
 		}
 	}
 	return true
@@ -154,14 +156,14 @@ func (o order) pair(r region) bool {
 // inPlace reports whether the elements of a region that both sides changed may be told by
 // their position: none has another identity than the one it takes the place of, or is one
 // that moved there.
-func (o order) inPlace(r region) bool {
+func (o order) inPlace(r diff3.Region) bool {
 	was := map[[sha256.Size]byte]bool{}
-	for _, c := range o.b.Children[r.base.from:r.base.to] {
+	for _, c := range o.b.Children[r.Base.From:r.Base.To] {
 		was[c.sum] = true
 	}
-	for i := range r.base.len() {
-		b := o.b.Children[r.base.from+i]
-		for _, c := range []*Node{o.m.Children[r.mine.from+i], o.t.Children[r.theirs.from+i]} {
+	for i := range r.Base.Len() {
+		b := o.b.Children[r.Base.From+i]
+		for _, c := range []*Node{o.m.Children[r.Mine.From+i], o.t.Children[r.Theirs.From+i]} {
 			if c.Identity != b.Identity || was[c.sum] && c.sum != b.sum {
 				return false
 			}
@@ -171,16 +173,16 @@ func (o order) inPlace(r region) bool {
 }
 
 // give gives keys to the elements that one side put into a region.
-func (o order) give(n *Node, s span, side string) {
-	for i := range s.len() {
-		n.Children[s.from+i].Key = fmt.Sprintf("[%s%d]", side, s.from+i)
+func (o order) give(n *Node, s diff3.Span, side string) {
+	for i := range s.Len() {
+		n.Children[s.From+i].Key = fmt.Sprintf("[%s%d]", side, s.From+i)
 	}
 }
 
 // identify gives the elements of a region their identities for keys; false where one has
 // none.
-func (o order) identify(n *Node, s span) bool {
-	for _, c := range n.Children[s.from:s.to] {
+func (o order) identify(n *Node, s diff3.Span) bool {
+	for _, c := range n.Children[s.From:s.To] {
 		if o.sides[c.Identity] == 0 {
 			return false
 		}

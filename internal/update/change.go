@@ -254,7 +254,11 @@ func (u *Updater) finish(ctx context.Context, operation string, opts Options) (*
 		if err := u.stillAllowed(pending.Plan, res); err != nil {
 			return err
 		}
-		return u.commit(ctx, res, opts.NoReport)
+		if err := u.commit(ctx, res, opts.NoReport); err != nil {
+			return err
+		}
+		res.decided(pending)
+		return nil
 	})
 	return res, err
 }

@@ -135,6 +135,9 @@ func (u *Updater) fillConflicts(res *ConflictsResult, pending Pending) {
 			continue
 		}
 		c := ConflictInfo{Path: o.Path, Why: o.Why, Resolved: pending.Resolved[o.Path], Final: o.Path + ".final"}
+		if o.Inside != nil {
+			c.How, c.Disputes = o.Inside.How, o.Inside.Disputes
+		}
 		if o.Base != nil {
 			c.Original = o.Path + ".original"
 		}

@@ -154,4 +154,5 @@ type FileChange struct {
 	Path          string
 	Before, After *manifest.Entry
 	Customised    bool
+	Why           string // merged, resolved, renamed, … as the plan said
 }

@@ -126,7 +126,7 @@ func TestMarkdownAsU2WritesIt(t *testing.T) {
 	r := &Result{
 		Product: "shop", Version: "1.2",
 		From: Place{Channel: "full"}, To: Place{Channel: "full", Level: 10},
-		Files: Files{Added: []string{"a"}, Modified: []string{"m"}, Merged: []string{"c"}},
+		Files: Files{Added: []string{"a"}, Modified: []string{"m"}, Conflicts: []string{"c"}},
 		Gain: Gain{
 			Security: 1, Floors: []plan.Floor{{Level: 5, Reason: "migrate"}},
 			Updates: []UpdateNote{{

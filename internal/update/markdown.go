@@ -26,7 +26,7 @@ func changelog(r *Result) []byte {
 	for _, section := range []struct {
 		title string
 		paths []string
-	}{{"Added", r.Files.Added}, {"Updated", sorted(r.Files.Modified, r.Files.Merged)}, {"Removed", r.Files.Removed}} {
+	}{{"Added", r.Files.Added}, {"Updated", sorted(r.Files.Modified, r.Files.Conflicts)}, {"Removed", r.Files.Removed}} {
 		fmt.Fprintf(&b, "\n## %s Files (%d)\n\n", section.title, len(section.paths))
 		if len(section.paths) == 0 {
 			b.WriteString("_None_\n")

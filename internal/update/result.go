@@ -72,13 +72,24 @@ type Files struct {
 	Added      []string `json:"added"`
 	Modified   []string `json:"modified"`
 	Removed    []string `json:"removed"`
-	Merged     []string `json:"merged"`     // the operator's and the vendor's change in one file
+	Merged     []string `json:"merged"`     // of the added and modified: hold the operator's and the vendor's changes
+	Resolved   []string `json:"resolved"`   // of the modified: decided as the same contents were once before
 	Conflicts  []string `json:"conflicts"`  // changed by both; not decided
+	Decided    []string `json:"decided"`    // were conflicts, and are committed as decided
 	Kept       []string `json:"kept"`       // left as it is against the vendor's list
 	Absent     []string `json:"absent"`     // removed by the operator, stays removed
 	Adopted    []string `json:"adopted"`    // stood there already as wanted
 	Customised []string `json:"customised"` // kept because the operator changed them
 	Rescued    []string `json:"rescued"`    // put aside because they appeared during a commit
+}
+
+// MergeInfo tells how one file that both sides changed is merged, or could be.
+type MergeInfo struct {
+	Path        string         `json:"path"`
+	How         string         `json:"how"` // "by key (TOML)", "by line", "member by member", "as resolved on 2026-11-24"
+	RenamedFrom string         `json:"renamed_from,omitempty"`
+	Disputes    []plan.Dispute `json:"disputes,omitempty"` // what could not be merged
+	Diff        string         `json:"diff,omitempty"`     // from what is there to what would be; only if asked for
 }
 
 // Store is what the installation keeps for going back.
@@ -98,6 +109,7 @@ type Result struct {
 	From         Place         `json:"from"`
 	To           Place         `json:"to"`
 	Files        Files         `json:"files"`
+	Merges       []MergeInfo   `json:"merges"` // how files that both sides changed are, or could be, merged
 	Gain         Gain          `json:"gain"`
 	StoppedAt    *plan.Floor   `json:"stopped_at_floor,omitempty"`
 	Download     int64         `json:"download"`  // bytes to fetch, as stored
@@ -173,12 +185,15 @@ type PendingInfo struct {
 
 // ConflictInfo is one conflict of a pending change.
 type ConflictInfo struct {
-	Path     string `json:"path"`
-	Why      string `json:"why"`
-	Resolved string `json:"resolved,omitempty"` // mine, theirs, file or final; empty: not yet
-	Original string `json:"original,omitempty"` // side files, relative to the home
-	New      string `json:"new,omitempty"`
-	Final    string `json:"final"` // what the operator may write
+	Path     string         `json:"path"`
+	Why      string         `json:"why"`
+	Resolved string         `json:"resolved,omitempty"` // mine, theirs, file or final; empty: not yet
+	Original string         `json:"original,omitempty"` // side files, relative to the home
+	New      string         `json:"new,omitempty"`
+	Final    string         `json:"final"`              // what the operator may write
+	How      string         `json:"how,omitempty"`      // how all else in the file is merged; empty: the file is taken as a whole
+	Disputes []plan.Dispute `json:"disputes,omitempty"` // what is asked for; empty: the file as a whole
+	Diff     string         `json:"diff,omitempty"`     // the vendor's change; only if asked for
 }
 
 // ConflictsResult lists the conflicts of the pending change.
@@ -212,6 +227,7 @@ type VerifyResult struct {
 	At         Place            `json:"at"`
 	Pristine   int              `json:"pristine"`
 	Customised []string         `json:"customised"`
+	Merged     []string         `json:"merged"` // as the tool merged them from the vendor's and the operator's changes
 	Missing    []string         `json:"missing"`
 	Generated  []string         `json:"generated"` // differ or lack by the vendor's rule
 	Foreign    []string         `json:"foreign"`

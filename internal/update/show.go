@@ -17,6 +17,7 @@ func (u *Updater) newResult(operation string, state State) *Result {
 		Operation: operation, Outcome: Failed, Home: u.Home.Dir(),
 		Product: state.Product, Version: state.Version, From: at, To: at,
 		Files:    noFiles(),
+		Merges:   []MergeInfo{},
 		Gain:     Gain{Updates: []UpdateNote{}, Floors: []plan.Floor{}, Absorbed: []string{}},
 		Messages: []api.Message{},
 	}
@@ -24,7 +25,7 @@ func (u *Updater) newResult(operation string, state State) *Result {
 
 func noFiles() Files {
 	return Files{
-		Added: []string{}, Modified: []string{}, Removed: []string{}, Merged: []string{}, Conflicts: []string{},
+		Added: []string{}, Modified: []string{}, Removed: []string{}, Merged: []string{}, Resolved: []string{}, Conflicts: []string{}, Decided: []string{},
 		Kept: []string{}, Absent: []string{}, Adopted: []string{}, Customised: []string{}, Rescued: []string{},
 	}
 }
@@ -54,6 +55,12 @@ func freshness(view *trust.View, why string) Freshness {
 func (r *Result) show(p *plan.Plan, customised []string) {
 	r.Plan, r.Download, r.DiskNeed = p, p.Download, p.DiskNeed
 	r.Files = filesOf(p)
+	r.Merges = []MergeInfo{}
+	for _, o := range p.Outcomes {
+		if i := o.Inside; i != nil {
+			r.Merges = append(r.Merges, MergeInfo{Path: o.Path, How: i.How, RenamedFrom: i.RenamedFrom, Disputes: i.Disputes})
+		}
+	}
 	r.Files.Customised = append([]string{}, customised...)
 }
 
@@ -67,13 +74,39 @@ func filesOf(p *plan.Plan) Files {
 	f.Adopted = p.FilePaths(plan.Adopt)
 	for _, o := range p.Outcomes {
 		switch {
-		case o.Action == plan.Replace && o.Source == plan.FromFile:
+		case o.Why == reconcile.Merging, o.Why == reconcile.Renamed && o.Action == plan.Add:
 			f.Merged = append(f.Merged, o.Path)
+		case o.Why == reconcile.Resolved:
+			f.Resolved = append(f.Resolved, o.Path)
+		}
+		switch {
 		case o.Action == plan.Replace || o.Action == plan.Mode && o.Disk.Kind != manifest.Dir:
 			f.Modified = append(f.Modified, o.Path)
 		}
 	}
 	return f
+}
+
+// decided turns conflicts that were committed into what was decided about them.
+func (r *Result) decided(pending Pending) {
+	for _, o := range pending.Plan.Outcomes {
+		if o.Action != plan.Conflict {
+			continue
+		}
+		merged := o.Inside != nil && o.Inside.Mine.Sum != o.Disk.Sum
+		switch choice := pending.Resolved[o.Path]; {
+		case choice == "mine" && !merged:
+			r.Files.Kept = append(r.Files.Kept, o.Path)
+		case choice == "theirs" && o.Want == nil:
+			r.Files.Removed = append(r.Files.Removed, o.Path)
+		default:
+			r.Files.Modified = append(r.Files.Modified, o.Path)
+		}
+	}
+	r.Files.Decided, r.Files.Conflicts = r.Files.Conflicts, []string{}
+	for _, list := range [][]string{r.Files.Kept, r.Files.Removed, r.Files.Modified} {
+		slices.Sort(list)
+	}
 }
 
 // customised returns the paths whose content is not the manifest's: changed by the

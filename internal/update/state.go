@@ -9,6 +9,7 @@ import (
 	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
 	"uplevel/internal/problem"
+	"uplevel/internal/reconcile"
 )
 
 // CurrentState says what is installed, what waits and what was done last. It needs
@@ -98,6 +99,14 @@ func changedFiles(c Change) Files {
 			f.Removed = append(f.Removed, change.Path)
 		default:
 			f.Modified = append(f.Modified, change.Path)
+		}
+		switch change.Why {
+		case reconcile.Merging, reconcile.Renamed:
+			if change.After != nil {
+				f.Merged = append(f.Merged, change.Path)
+			}
+		case reconcile.Resolved:
+			f.Resolved = append(f.Resolved, change.Path)
 		}
 		if change.Customised {
 			f.Customised = append(f.Customised, change.Path)

@@ -55,7 +55,7 @@ func (u *Updater) newVerifyResult() VerifyResult {
 	return VerifyResult{
 		Home: u.Home.Dir(), Product: state.Product, Version: state.Version,
 		At:         u.place(nil, state.Line(), state.Level),
-		Customised: []string{}, Missing: []string{}, Generated: []string{}, Foreign: []string{},
+		Customised: []string{}, Merged: []string{}, Missing: []string{}, Generated: []string{}, Foreign: []string{},
 		Modes: []ModeDifference{}, Damaged: []Damage{}, Messages: []api.Message{},
 	}
 }
@@ -97,15 +97,38 @@ func (u *Updater) compare(ctx context.Context, at level, res *VerifyResult) erro
 	if err != nil {
 		return err
 	}
+	merged, err := u.merged()
+	if err != nil {
+		return err
+	}
 	for _, e := range at.tree.Entries() {
 		have, there := disk.Lookup(e.Path)
-		res.sort(e, have, there, rules)
+		res.sort(e, have, there, rules, merged[e.Path])
 	}
 	res.Foreign, err = u.foreign(ctx, at.tree)
 	return err
 }
 
-func (r *VerifyResult) sort(want, have manifest.Entry, there bool, rules reconcile.Rules) {
+// merged returns what the changes in force made of files by merging: where that still
+// stands, both sides' changes are in it and nobody touched it since.
+func (u *Updater) merged() (map[string]manifest.Entry, error) {
+	history, err := u.Home.History()
+	if err != nil {
+		return nil, err
+	}
+	made := map[string]manifest.Entry{}
+	for _, c := range inForce(history) {
+		for _, f := range c.Files {
+			delete(made, f.Path)
+			if f.After != nil && (f.Why == reconcile.Merging || f.Why == reconcile.Renamed) {
+				made[f.Path] = *f.After
+			}
+		}
+	}
+	return made, nil
+}
+
+func (r *VerifyResult) sort(want, have manifest.Entry, there bool, rules reconcile.Rules, merged manifest.Entry) {
 	same := there && have.SameContent(want)
 	switch {
 	case !same && (rules.Generated.Match(want.Path) || rules.Data.Match(want.Path)):
@@ -114,6 +137,8 @@ func (r *VerifyResult) sort(want, have manifest.Entry, there bool, rules reconci
 	case !there:
 		r.Missing = append(r.Missing, want.Path)
 		return
+	case !same && have.SameContent(merged):
+		r.Merged = append(r.Merged, want.Path)
 	case !same:
 		r.Customised = append(r.Customised, want.Path)
 	case want.Kind != manifest.Dir:
@@ -132,10 +157,10 @@ func (r *VerifyResult) judge(opts VerifyOptions) error {
 		return problem.New(problem.Verification,
 			"Run update with the service reachable, or compare with a fresh pack.",
 			"%d of the things that the tool keeps are damaged: %s: %s", len(r.Damaged), r.Damaged[0].What, r.Damaged[0].Why)
-	case opts.Strict && len(r.Customised)+len(r.Missing)+len(r.Modes) > 0:
+	case opts.Strict && len(r.Customised)+len(r.Merged)+len(r.Missing)+len(r.Modes) > 0:
 		return problem.New(problem.Verification, "See what verify lists; run it without --strict to accept it.",
 			"The product differs from level %s: %d customised, %d missing, %d with another mode",
-			r.At.Name, len(r.Customised), len(r.Missing), len(r.Modes))
+			r.At.Name, len(r.Customised)+len(r.Merged), len(r.Missing), len(r.Modes))
 	}
 	return nil
 }

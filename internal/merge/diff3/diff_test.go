@@ -1,4 +1,4 @@
-package merge
+package diff3
 
 import (
 	"errors"
@@ -39,7 +39,7 @@ func TestDiff(t *testing.T) {
 		}
 		var got []string
 		for _, h := range hunks {
-			got = append(got, fmt.Sprintf("%d,%d>%d,%d", h.a.from, h.a.to, h.b.from, h.b.to))
+			got = append(got, fmt.Sprintf("%d,%d>%d,%d", h.a.From, h.a.To, h.b.From, h.b.To))
 		}
 		if s := strings.Join(got, " "); s != c.want {
 			t.Errorf("%s: %s to %s: got %q, want %q", c.name, c.a, c.b, s, c.want)
@@ -63,11 +63,11 @@ func TestDiffTurnsOneIntoTheOther(t *testing.T) {
 		var got []int
 		at := 0
 		for i, h := range hunks {
-			if i > 0 && h.a.from <= hunks[i-1].a.to || h.a.len()+h.b.len() == 0 {
+			if i > 0 && h.a.From <= hunks[i-1].a.To || h.a.Len()+h.b.Len() == 0 {
 				t.Fatal("hunks touch or are empty", hunks)
 			}
-			got = append(append(got, a[at:h.a.from]...), b[h.b.from:h.b.to]...)
-			at = h.a.to
+			got = append(append(got, a[at:h.a.From]...), b[h.b.From:h.b.To]...)
+			at = h.a.To
 		}
 		if got = append(got, a[at:]...); !slices.Equal(got, b) {
 			t.Fatal("got", got, "by", hunks)
@@ -99,13 +99,13 @@ func TestTheWorkOfADiffIsBounded(t *testing.T) {
 		t.Error("1,000 changes:", err)
 	}
 	a, b = far(200_000, 100_000)
-	if _, err := diff(a, b, maxDifferences); !errors.Is(err, ErrWhole) {
+	if _, err := diff(a, b, maxDifferences); !errors.Is(err, ErrTooDifferent) {
 		t.Error("100,000 changes:", err)
 	}
-	if _, err := diff3(a, b, a); !errors.Is(err, ErrWhole) {
+	if _, err := Regions(a, b, a); !errors.Is(err, ErrTooDifferent) {
 		t.Error("mine:", err)
 	}
-	if _, err := diff3(a, a, b); !errors.Is(err, ErrWhole) {
+	if _, err := Regions(a, a, b); !errors.Is(err, ErrTooDifferent) {
 		t.Error("theirs:", err)
 	}
 	// What only one side has is not searched, however much it is.
@@ -121,27 +121,27 @@ func TestDiff3(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, base, mine, theirs, want string }{
 		{"nothing", "", "", "", ""},
-		{"all alike", "ab", "ab", "ab", "stable(ab ab ab)"},
-		{"one side each", "abc", "xbc", "aby", "mine only(a x a) stable(b b b) theirs only(c c y)"},
-		{"touching", "ab", "xb", "ay", "clash(ab xb ay)"},
-		{"touching by an insertion", "ab", "axb", "a", "stable(a a a) clash(b xb )"},
-		{"alike", "abc", "axc", "axc", "stable(a a a) alike(b x x) stable(c c c)"},
-		{"both deleted", "abc", "ac", "ac", "stable(a a a) alike(b  ) stable(c c c)"},
-		{"equally long", "abcd", "xycz", "xvcz", "alike(a x x) clash(b y v) stable(c c c) alike(d z z)"},
-		{"alike at the ends", "a", "pxs", "pys", "alike( p p) clash(a x y) alike( s s)"},
-		{"both added the file", "", "pxs", "pyys", "alike( p p) clash( x yy) alike( s s)"},
-		{"one has more of the same", "a", "p", "pq", "alike( p p) clash(a  q)"},
-		{"a chain of overlaps", "abcdef", "xxcyyf", "azzzeg", "clash(abcdef xxcyyf azzzeg)"},
+		{"all alike", "ab", "ab", "ab", "Stable(ab ab ab)"},
+		{"one side each", "abc", "xbc", "aby", "mine only(a x a) Stable(b b b) theirs only(c c y)"},
+		{"touching", "ab", "xb", "ay", "Clash(ab xb ay)"},
+		{"touching by an insertion", "ab", "axb", "a", "Stable(a a a) Clash(b xb )"},
+		{"alike", "abc", "axc", "axc", "Stable(a a a) Alike(b x x) Stable(c c c)"},
+		{"both deleted", "abc", "ac", "ac", "Stable(a a a) Alike(b  ) Stable(c c c)"},
+		{"equally long", "abcd", "xycz", "xvcz", "Alike(a x x) Clash(b y v) Stable(c c c) Alike(d z z)"},
+		{"Alike at the ends", "a", "pxs", "pys", "Alike( p p) Clash(a x y) Alike( s s)"},
+		{"both added the file", "", "pxs", "pyys", "Alike( p p) Clash( x yy) Alike( s s)"},
+		{"one has more of the same", "a", "p", "pq", "Alike( p p) Clash(a  q)"},
+		{"a chain of overlaps", "abcdef", "xxcyyf", "azzzeg", "Clash(abcdef xxcyyf azzzeg)"},
 	} {
 		b, m, th := letters(c.base), letters(c.mine), letters(c.theirs)
-		regions, err := diff3(b, m, th)
+		regions, err := Regions(b, m, th)
 		if err != nil {
 			t.Fatal(c.name, err)
 		}
 		var got []string
 		for _, r := range regions {
-			got = append(got, fmt.Sprintf("%s(%s %s %s)", r.change, c.base[r.base.from:r.base.to],
-				c.mine[r.mine.from:r.mine.to], c.theirs[r.theirs.from:r.theirs.to]))
+			got = append(got, fmt.Sprintf("%s(%s %s %s)", r.Change, c.base[r.Base.From:r.Base.To],
+				c.mine[r.Mine.From:r.Mine.To], c.theirs[r.Theirs.From:r.Theirs.To]))
 		}
 		if s := strings.Join(got, " "); s != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, s, c.want)
@@ -153,29 +153,29 @@ func TestRegionsCoverAllSidesAndAreWhatTheySay(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		base, mine, theirs := elements(t, "base"), elements(t, "mine"), elements(t, "theirs")
-		regions, err := diff3(base, mine, theirs)
+		regions, err := Regions(base, mine, theirs)
 		if err != nil {
 			t.Fatal(err)
 		}
-		var at region
+		var at Region
 		for _, r := range regions {
-			if r.base.from != at.base.to || r.mine.from != at.mine.to || r.theirs.from != at.theirs.to {
+			if r.Base.From != at.Base.To || r.Mine.From != at.Mine.To || r.Theirs.From != at.Theirs.To {
 				t.Fatal("a gap before", r)
 			}
 			at = r
-			b, m, th := base[r.base.from:r.base.to], mine[r.mine.from:r.mine.to], theirs[r.theirs.from:r.theirs.to]
+			b, m, th := base[r.Base.From:r.Base.To], mine[r.Mine.From:r.Mine.To], theirs[r.Theirs.From:r.Theirs.To]
 			if len(b)+len(m)+len(th) == 0 {
-				t.Fatal("an empty region", r)
+				t.Fatal("an empty Region", r)
 			}
 			bm, bt, mt := slices.Equal(b, m), slices.Equal(b, th), slices.Equal(m, th)
-			ok := map[change]bool{
-				stable: bm && bt, mineOnly: bt && !bm, theirsOnly: bm && !bt, alike: mt, clash: !mt,
+			ok := map[Change]bool{
+				Stable: bm && bt, MineOnly: bt && !bm, TheirsOnly: bm && !bt, Alike: mt, Clash: !mt,
 			}
-			if !ok[r.change] {
+			if !ok[r.Change] {
 				t.Fatal("wrong about", r)
 			}
 		}
-		if at.base.to != len(base) || at.mine.to != len(mine) || at.theirs.to != len(theirs) {
+		if at.Base.To != len(base) || at.Mine.To != len(mine) || at.Theirs.To != len(theirs) {
 			t.Fatal("the end is not covered", regions)
 		}
 	})
