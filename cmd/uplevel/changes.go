@@ -16,6 +16,7 @@ const maxPlan = 512 << 20
 
 func (t *tool) planCommand() *cobra.Command {
 	var out string
+	var diff bool
 	cmd := t.command("plan", "Tell exactly what an update would do", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		if err := t.open(reads); err != nil {
 			return err
@@ -24,13 +25,16 @@ func (t *tool) planCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		res, err := u.Plan(ctx, t.options.update(t.getenv))
+		opts := t.options.update(t.getenv)
+		opts.Diffs = diff
+		res, err := u.Plan(ctx, opts)
 		if err == nil && out != "" && res.Plan != nil {
 			err = writePlan(out, res.Plan)
 		}
 		return t.showChange(res, err)
 	})
 	cmd.Flags().StringVarP(&out, "out", "o", "", "write the plan to this file, for apply")
+	cmd.Flags().BoolVar(&diff, "diff", false, "show what would change in files that both sides changed")
 	return cmd
 }
 
@@ -130,44 +134,13 @@ func (t *tool) revertTo(ctx context.Context, opts update.RevertOptions, done int
 	}
 	t.quietReport(u)
 	general := t.options.update(t.getenv)
-	opts.OnConflict, opts.DryRun, opts.NoReport, opts.Keep = general.OnConflict, general.DryRun, general.NoReport, general.Keep
+	opts.OnConflict, opts.WholeFiles, opts.DecideAnew = general.OnConflict, general.WholeFiles, general.DecideAnew
+	opts.DryRun, opts.NoReport, opts.Keep = general.DryRun, general.NoReport, general.Keep
 	res, err := u.Revert(ctx, opts)
 	if err == nil {
 		t.exit = done
 	}
 	return t.showChange(res, err)
-}
-
-func (t *tool) conflictsCommand() *cobra.Command {
-	return t.command("conflicts", "List the conflicts that wait for a decision", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		u, err := t.local(reads)
-		if err != nil {
-			return err
-		}
-		res, err := u.Conflicts(ctx)
-		return t.show(res, err, func() { t.tellConflicts(res) })
-	})
-}
-
-func (t *tool) resolveCommand() *cobra.Command {
-	var choice update.Resolution
-	cmd := t.command("resolve PATH", "Decide one conflict", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
-		u, err := t.local(changes)
-		if err != nil {
-			return err
-		}
-		if choice.File != "" {
-			if _, err := readOption("file", choice.File, 1<<30); err != nil {
-				return err
-			}
-		}
-		res, err := u.Resolve(ctx, t.relative(args[0]), choice)
-		return t.show(res, err, func() { t.tellConflicts(res) })
-	})
-	cmd.Flags().BoolVar(&choice.Mine, "mine", false, "keep the file as it is here")
-	cmd.Flags().BoolVar(&choice.Theirs, "theirs", false, "take the vendor's new version")
-	cmd.Flags().StringVar(&choice.File, "file", "", "take this file's content")
-	return cmd
 }
 
 func (t *tool) recoverCommand() *cobra.Command {

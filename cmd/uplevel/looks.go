@@ -109,11 +109,12 @@ func (t *tool) tellVerify(r update.VerifyResult) {
 		are = "is"
 	}
 	t.sayf("%s-%s at level %s: %s %s as the vendor signed them", r.Product, r.Version, r.At.Name, plural(r.Pristine, "file"), are)
-	if len(r.Customised)+len(r.Missing) == 0 {
+	if len(r.Customised)+len(r.Merged)+len(r.Missing) == 0 {
 		t.sayf(", all of them")
 	}
 	t.sayf(".\n")
 	t.listIf("Customised here", r.Customised)
+	t.listIf("Merged by the tool from your and the vendor's changes", r.Merged)
 	t.listIf("Missing (removed here)", r.Missing)
 	t.listIf("Left to the product by the vendor's rule", r.Generated)
 	if t.options.verbose {
@@ -164,6 +165,8 @@ func (t *tool) historyCommand() *cobra.Command {
 				t.listIf("Added", res.Files.Added)
 				t.listIf("Modified", res.Files.Modified)
 				t.listIf("Removed", res.Files.Removed)
+				t.listIf("Merged", res.Files.Merged)
+				t.listIf("Decided as before", res.Files.Resolved)
 				t.listIf("Customised before", res.Files.Customised)
 			}
 		})

@@ -33,6 +33,7 @@ type options struct {
 	version                               bool
 	noReport, stopAtFloor, restoreRemoved bool
 	reportHost, offline, strict           bool
+	decideAnew, wholeFiles                bool
 	keep                                  int
 
 	given map[string]bool // by flag, not by environment
@@ -69,6 +70,7 @@ func (o *options) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.atLeast, "at-least", false, "do nothing when the level is reached already")
 	f.BoolVar(&o.stopAtFloor, "stop-at-floor", false, "go no further than the first level that must not be missed")
 	f.BoolVar(&o.restoreRemoved, "restore-removed", false, "bring back files that were removed here")
+	f.BoolVar(&o.decideAnew, "decide-anew", false, "ask about conflicts also where the same was decided before")
 	f.BoolVar(&o.noReport, "no-report", false, "do not tell the service the outcome")
 	f.BoolVar(&o.reportHost, "report-host", false, "tell the service this host's name, too")
 	f.IntVar(&o.keep, "keep", update.DefaultKeep, "levels to keep for going back")
@@ -115,7 +117,7 @@ func (o *options) check(getenv func(string) string) error {
 		return usage("Give --progress auto, plain, json or none.", "--progress %.40q is unknown", o.progress)
 	}
 	if o.onConflict == "" && strings.EqualFold(getenv("WSO2_UPDATES_SKIP_CONFLICTS"), "true") {
-		o.onConflict = string(reconcile.Mine)
+		o.onConflict, o.wholeFiles = string(reconcile.Mine), true // as U2 does: the operator's file stays
 	}
 	if _, err := reconcile.ParsePolicy(o.onConflict); err != nil {
 		return usage("Give --on-conflict stop, mine or theirs.", "--on-conflict: %w", err)
@@ -137,7 +139,8 @@ func (o *options) update(getenv func(string) string) update.Options {
 	policy, _ := reconcile.ParsePolicy(o.onConflict) // checked before
 	out := update.Options{
 		Level: o.level, Channel: o.channel, AtLeast: o.atLeast, StopAtFloor: o.stopAtFloor,
-		States: states(getenv), OnConflict: policy, RestoreRemoved: o.restoreRemoved, AcceptEULA: o.acceptEULA,
+		States: states(getenv), OnConflict: policy, WholeFiles: o.wholeFiles, DecideAnew: o.decideAnew,
+		RestoreRemoved: o.restoreRemoved, AcceptEULA: o.acceptEULA,
 		DryRun: o.dryRun, NoBackup: o.noBackup, Backup: o.backup, NoChangelog: o.noChangelog,
 		Keep: o.keep, NoReport: o.noReport, Offline: o.offline,
 	}

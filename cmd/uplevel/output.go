@@ -142,14 +142,11 @@ func (t *tool) tellFiles(r *update.Result) {
 		t.listIf("Removed", f.Removed)
 		t.listIf("There already as wanted", f.Adopted)
 	}
-	t.listIf("Merged", f.Merged)
+	t.tellMerges(r)
 	t.listIf("Customised here and kept", without(f.Customised, f.Conflicts))
 	t.listIf("Removed here and not brought back", f.Absent)
-	if r.Outcome == update.Done {
-		t.listIf("Conflicts, as decided", f.Conflicts)
-	} else {
-		t.listIf("Conflicts (changed here and by the vendor)", f.Conflicts)
-	}
+	t.listIf("Conflicts, as decided", f.Decided)
+	t.tellOpen(r)
 	t.listIf("Put aside, because they appeared meanwhile", f.Rescued)
 }
 
@@ -245,31 +242,6 @@ func (t *tool) tellSummary(r *update.Result) {
 	case len(r.Gain.Updates) == 0 && r.Summary != "":
 		t.sayf("What it brings, with instructions: %s\n", r.Summary)
 	}
-}
-
-func (t *tool) tellConflicts(r update.ConflictsResult) {
-	if len(r.Conflicts) == 0 {
-		t.sayf("No conflicts wait. %s-%s is at level %s.\n", r.Product, r.Version, r.From.Name)
-		return
-	}
-	t.sayf("%s on the way from level %s to %s, %d not decided yet:\n", plural(len(r.Conflicts), "conflict"), r.From.Name, r.To.Name, r.Unresolved)
-	for _, c := range r.Conflicts {
-		state := "not decided"
-		if c.Resolved != "" {
-			state = "decided: " + c.Resolved
-		}
-		t.sayf("  %s (%s)\n", c.Path, state)
-		for _, side := range []string{c.Original, c.New} {
-			if side != "" {
-				t.sayf("    %s\n", side)
-			}
-		}
-	}
-	if r.Unresolved > 0 {
-		t.sayf("Decide each with %s resolve PATH --mine|--theirs|--file F, or write PATH.final;\nthen go on with %s --continue.\n", t.typed(), t.typed())
-		return
-	}
-	t.sayf("All are decided: go on with %s --continue.\n", t.typed())
 }
 
 func (t *tool) tellPending(p *update.PendingInfo) {

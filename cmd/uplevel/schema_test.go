@@ -28,6 +28,8 @@ func schemas() map[string]reflect.Type {
 		"history":       reflect.TypeFor[update.HistoryResult](),
 		"history-show":  reflect.TypeFor[update.ChangeInfo](),
 		"conflicts":     reflect.TypeFor[update.ConflictsResult](),
+		"gc":            reflect.TypeFor[update.FreeResult](),
+		"decisions":     reflect.TypeFor[update.DecisionsResult](),
 		"recover":       reflect.TypeFor[update.RecoverResult](),
 		"whoami":        reflect.TypeFor[whoami](),
 		"version":       reflect.TypeFor[versionInfo](),

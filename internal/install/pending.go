@@ -141,6 +141,29 @@ func (h *Home) Resolve(path, choice string, content io.Reader) error {
 	return h.writePending(p)
 }
 
+// OpenChoice opens what a choice on a conflict of the prepared change would put there:
+// the operator's or, with theirs, the vendor's side, with all that could be merged.
+func (h *Home) OpenChoice(path string, theirs bool) (io.ReadCloser, error) {
+	p, err := h.Pending()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := p.conflict(path); !ok {
+		return nil, fs.ErrNotExist
+	}
+	ready := p.Mine[path]
+	if theirs {
+		ready = p.Theirs[path]
+	}
+	switch {
+	case ready.New != "":
+		return h.OpenFile(ready.New)
+	case theirs:
+		return nil, fs.ErrNotExist // the vendor removes it
+	}
+	return h.OpenFile(path)
+}
+
 func (p *Pending) conflict(path string) (plan.Outcome, bool) {
 	for _, o := range p.Plan.Outcomes {
 		if o.Path == path && o.Action == plan.Conflict {

@@ -46,6 +46,19 @@ func (h *Home) OpenObject(ref release.Ref) (io.ReadCloser, error) {
 	return &storeReader{ReadCloser: r, file: f}, nil
 }
 
+// objectBytes returns verified content of the store, no larger than limit.
+func (h *Home) objectBytes(ref release.Ref, limit int64) ([]byte, error) {
+	if ref.Size > limit {
+		return nil, fmt.Errorf("%d bytes, the limit is %d", ref.Size, limit)
+	}
+	r, err := h.OpenObject(ref)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(r)
+	return data, errors.Join(err, r.Close())
+}
+
 type storeReader struct {
 	io.ReadCloser
 	file *os.File

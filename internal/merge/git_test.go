@@ -226,7 +226,7 @@ func equal(what, got, want string) error {
 }
 
 // agree compares many triples; UPLEVEL_MERGE_SEED and UPLEVEL_MERGE_TRIPLES choose others.
-func agree(t *testing.T, triples int, make func(writer) (base, mine, theirs string)) {
+func agree(t *testing.T, triples int, triple func(writer) (base, mine, theirs string)) {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	if s, err := strconv.ParseUint(os.Getenv("UPLEVEL_MERGE_SEED"), 10, 64); err == nil {
@@ -243,7 +243,7 @@ func agree(t *testing.T, triples int, make func(writer) (base, mine, theirs stri
 		j := newJudge(t)
 		workers.Go(func() {
 			for i := next.Add(1); i <= uint64(triples); i = next.Add(1) {
-				base, mine, theirs := make(writer{rand.New(rand.NewPCG(seed, i))})
+				base, mine, theirs := triple(writer{rand.New(rand.NewPCG(seed, i))})
 				if err := j.compare(&n, base, mine, theirs); err != nil && n.differ.Add(1) <= 3 {
 					t.Errorf("triple %d: %v\nbase   %.2000q\nmine   %.2000q\ntheirs %.2000q", i, err, base, mine, theirs)
 				}

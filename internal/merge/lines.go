@@ -53,7 +53,7 @@ func (l listing) crlf(s diff3.Span) bool {
 		if i < 0 || i >= len(l.ids) {
 			continue
 		}
-		switch line := l.cut(diff3.Span{i, i + 1}); {
+		switch line := l.cut(diff3.Span{From: i, To: i + 1}); {
 		case strings.HasSuffix(line, "\r\n"):
 			found = true
 		case strings.HasSuffix(line, "\n"):
@@ -94,7 +94,7 @@ func (in *interner) number(line string) int {
 		body += "\n" // as no other line has within
 	}
 	mask := len(in.slots) - 1
-	at := int(maphash.String(in.seed, body)&uint64(mask)) & mask
+	at := int(maphash.String(in.seed, body)>>1) & mask
 	for in.slots[at] != "" && in.slots[at] != body {
 		at = (at + 1) & mask
 	}

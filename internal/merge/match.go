@@ -125,7 +125,7 @@ type order struct {
 // pair gives the elements of one region their keys.
 func (o order) pair(r diff3.Region) bool {
 	equal := r.Base.Len() == r.Mine.Len() && r.Mine.Len() == r.Theirs.Len()
-	if r.Change == diff3.Clash && !(equal && o.inPlace(r)) {
+	if r.Change == diff3.Clash && (!equal || !o.inPlace(r)) {
 		return o.identify(o.b, r.Base) && o.identify(o.m, r.Mine) && o.identify(o.t, r.Theirs)
 	}
 	share := func(n *Node, s diff3.Span) {

@@ -10,7 +10,7 @@ import (
 // list is a list of maps with a value each: "a=1" has the identity a, "=1" has none.
 func list(words string) *Node {
 	n := &Node{Kind: List}
-	for _, w := range strings.Fields(words) {
+	for w := range strings.FieldsSeq(words) {
 		id, value, _ := strings.Cut(w, "=")
 		n.Children = append(n.Children, &Node{
 			Kind: Map, Identity: id, Value: id, Head: " " + id + "=",

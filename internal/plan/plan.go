@@ -71,25 +71,6 @@ type Outcome struct {
 	Inside *Inside         `json:"inside,omitempty"` // how the content was merged, or could be in part
 }
 
-// Inside is the merge of one file's content. At a conflict Mine and Theirs are what the
-// two choices would give; both hold everything that could be merged.
-type Inside struct {
-	How         string       `json:"how"`                    // "by key (TOML)", "by line", "as resolved on 2026-11-24"
-	RenamedFrom string       `json:"renamed_from,omitempty"` // the vendor moved the file; the operator's edit goes with it
-	Mine        *release.Ref `json:"mine,omitempty"`
-	Theirs      *release.Ref `json:"theirs,omitempty"`
-	Disputes    []Dispute    `json:"disputes,omitempty"`
-}
-
-// Dispute is one place that both sides changed and left different. A side that has
-// nothing there is nil. Texts are shortened for people.
-type Dispute struct {
-	Key    string  `json:"key"` // "server.port", "lines 10–12"; empty: the file as a whole
-	Base   *string `json:"base"`
-	Mine   *string `json:"mine"`
-	Theirs *string `json:"theirs"`
-}
-
 // Point is one state of an installation: a level of a channel by its signed digests.
 type Point struct {
 	Channel  string      `json:"channel"`

@@ -32,7 +32,7 @@ func (r *run) merge(p *place) bool {
 }
 
 // take makes merged content the result.
-func (p *place) take(m Merged, policy Policy) {
+func (p *place) take(m plan.Merged, policy Policy) {
 	content, why := m.Mine, Merging
 	if len(m.Disputes) > 0 && policy == Theirs {
 		content = m.Theirs

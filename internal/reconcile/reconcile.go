@@ -17,19 +17,10 @@ import (
 type Inside interface {
 	// Merge merges a file that both sides changed. base is nil where both added it.
 	// mine may stand at another path than theirs: the vendor renamed the file.
-	Merge(base *manifest.Entry, mine, theirs manifest.Entry) (Merged, bool)
+	Merge(base *manifest.Entry, mine, theirs manifest.Entry) (plan.Merged, bool)
 	// Alike reports whether a file that the vendor removed lives on in one that the
 	// vendor added.
 	Alike(removed, added manifest.Entry) bool
-}
-
-// Merged is the content of a merged file.
-type Merged struct {
-	How      string         // "by key (TOML)"
-	Mine     release.Ref    // with the operator's side at each dispute
-	Theirs   release.Ref    // with the vendor's; zero without disputes
-	Disputes []plan.Dispute // what both sides changed and left different
-	Resolved bool           // an earlier decision on the same three contents was taken again
 }
 
 // Policy decides what was changed by both sides and differs.

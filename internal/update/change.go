@@ -59,6 +59,9 @@ func (j *job) planOnly(ctx context.Context) error {
 		return err
 	}
 	j.res.Outcome = Planned
+	if j.opts.Diffs {
+		return j.u.diffs(j.res, made{j.inside, bytesOf{j.u}})
+	}
 	return nil
 }
 

@@ -16,15 +16,28 @@ type Home interface {
 	Installation
 	Contents
 	Readable
+	Keeper
 	Changer
 }
 
-// Readable gives what files hold, and what was decided about them.
+// Readable gives what files hold.
 type Readable interface {
 	// OpenFile opens the plain file at path; a link is not followed out of the home.
 	OpenFile(path string) (io.ReadCloser, error)
+	// OpenChoice opens what a choice on a conflict of the prepared change would put there:
+	// the operator's or, with theirs, the vendor's side, with all that could be merged.
+	OpenChoice(path string, theirs bool) (io.ReadCloser, error)
+}
+
+// Keeper keeps what serves later: decisions, and what was replaced.
+type Keeper interface {
 	// Decided returns what was decided before about conflicts, the newest first.
 	Decided() ([]Decision, error)
+	// Import takes over decisions made elsewhere; content opens their results.
+	Import(made []Decision, content func(release.Ref) (io.ReadCloser, error)) error
+	// Free removes what is kept for going back over more than keep levels, and returns
+	// the bytes; with look it only counts.
+	Free(keep int, look bool) (int64, error)
 }
 
 // Installation is what an installation is and was.

@@ -222,6 +222,18 @@ func (h *plainHome) variant(src Source, name string, ref release.Ref) {
 	h.staged[name] = data
 }
 
+func (h *plainHome) OpenChoice(path string, theirs bool) (io.ReadCloser, error) {
+	name := path + map[bool]string{false: "=mine", true: "=theirs"}[theirs]
+	return io.NopCloser(bytes.NewReader(h.staged[name])), nil
+}
+
+func (h *plainHome) Import(made []Decision, _ func(release.Ref) (io.ReadCloser, error)) error {
+	h.decided = append(h.decided, made...)
+	return nil
+}
+
+func (h *plainHome) Free(int, bool) (int64, error) { return 0, nil }
+
 func (h *plainHome) OpenFile(path string) (io.ReadCloser, error) { return os.Open(h.path(path)) }
 
 func (h *plainHome) Decided() ([]Decision, error) { return h.decided, nil }

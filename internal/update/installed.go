@@ -58,6 +58,11 @@ func (i installed) Import(made []Decision, content func(release.Ref) (io.ReadClo
 	return i.Home.Import(all, content)
 }
 
+func (i installed) Free(keep int, look bool) (int64, error) {
+	freed, err := i.Home.Free(keep, look)
+	return freed.Bytes, err
+}
+
 func (i installed) Recover(ctx context.Context) (Recovery, error) {
 	r, err := i.Home.Recover(ctx)
 	return Recovery(r), err

@@ -27,6 +27,7 @@ type Options struct {
 	Keep           int              // levels to keep for going back; 0 is 3
 	NoReport       bool             // tell the service nothing afterwards
 	Offline        bool             // no network at all: for commands that can do without
+	Diffs          bool             // fill the differences of merged files in
 }
 
 // DefaultKeep is how many levels are kept for going back.

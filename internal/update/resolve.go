@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"uplevel/internal/merge/unified"
 	"uplevel/internal/plan"
 	"uplevel/internal/problem"
 )
@@ -32,7 +33,7 @@ func (u *Updater) Resolve(ctx context.Context, path string, choice Resolution) (
 	if err != nil {
 		return ConflictsResult{}, err
 	}
-	return u.Conflicts(ctx)
+	return u.Conflicts(ctx, false)
 }
 
 // resolvable refuses what is no conflict, and to put something in a folder's place or a
@@ -47,4 +48,35 @@ func resolvable(p *plan.Plan, path string, choice Resolution) error {
 			"%s cannot be replaced: on one side it is a folder", path)
 	}
 	return nil
+}
+
+// Both returns the two choices on a conflict of the pending change in one text, with
+// marks where they differ, for an editor.
+func (u *Updater) Both(ctx context.Context, path string) ([]byte, error) {
+	if err := u.ready(ctx); err != nil {
+		return nil, err
+	}
+	pending, err := u.Home.Pending()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, problem.New(problem.Failed, "Run update first.", "There is no change whose conflicts wait")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := resolvable(pending.Plan, path, Resolution{File: path}); err != nil {
+		return nil, err
+	}
+	mine, err := small(u.Home.OpenChoice(path, false))
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := small(u.Home.OpenChoice(path, true))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	text, ok := unified.Marked("as it is here", mine, "the vendor's", theirs)
+	if !ok {
+		return nil, problem.New(problem.Refused, "Use --mine, --theirs or --file F.", "%s is no text that can be edited with both sides", path)
+	}
+	return text, nil
 }

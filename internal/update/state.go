@@ -136,7 +136,8 @@ func (u *Updater) Recover(ctx context.Context) (RecoverResult, error) {
 }
 
 // Conflicts lists the conflicts of the pending change; none when nothing is pending.
-func (u *Updater) Conflicts(ctx context.Context) (ConflictsResult, error) {
+// With diffs, each comes with what the vendor changed.
+func (u *Updater) Conflicts(ctx context.Context, diffs bool) (ConflictsResult, error) {
 	err := u.ready(ctx)
 	state := u.Home.State()
 	at := u.place(nil, state.Line(), state.Level)
@@ -152,6 +153,9 @@ func (u *Updater) Conflicts(ctx context.Context) (ConflictsResult, error) {
 		return res, err
 	}
 	u.fillConflicts(&res, pending)
+	if diffs {
+		u.conflictDiffs(&res)
+	}
 	return res, nil
 }
 

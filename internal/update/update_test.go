@@ -321,7 +321,7 @@ func TestConflictThenContinue(t *testing.T) {
 	s.v.publish(line, 3, level2) // a newer level is out: what was staged is committed all the same
 	s.Service, s.Fetch = nil, nil
 	s.write("conf/app.conf.final", "a=both")
-	list, err := s.Conflicts(context.Background())
+	list, err := s.Conflicts(context.Background(), false)
 	if err != nil || list.Unresolved != 0 || list.Conflicts[0].Resolved != "final" {
 		t.Errorf("conflicts %+v, %v", list, err)
 	}

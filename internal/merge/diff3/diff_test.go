@@ -121,17 +121,17 @@ func TestDiff3(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, base, mine, theirs, want string }{
 		{"nothing", "", "", "", ""},
-		{"all alike", "ab", "ab", "ab", "Stable(ab ab ab)"},
-		{"one side each", "abc", "xbc", "aby", "mine only(a x a) Stable(b b b) theirs only(c c y)"},
-		{"touching", "ab", "xb", "ay", "Clash(ab xb ay)"},
-		{"touching by an insertion", "ab", "axb", "a", "Stable(a a a) Clash(b xb )"},
-		{"alike", "abc", "axc", "axc", "Stable(a a a) Alike(b x x) Stable(c c c)"},
-		{"both deleted", "abc", "ac", "ac", "Stable(a a a) Alike(b  ) Stable(c c c)"},
-		{"equally long", "abcd", "xycz", "xvcz", "Alike(a x x) Clash(b y v) Stable(c c c) Alike(d z z)"},
-		{"Alike at the ends", "a", "pxs", "pys", "Alike( p p) Clash(a x y) Alike( s s)"},
-		{"both added the file", "", "pxs", "pyys", "Alike( p p) Clash( x yy) Alike( s s)"},
-		{"one has more of the same", "a", "p", "pq", "Alike( p p) Clash(a  q)"},
-		{"a chain of overlaps", "abcdef", "xxcyyf", "azzzeg", "Clash(abcdef xxcyyf azzzeg)"},
+		{"all alike", "ab", "ab", "ab", "stable(ab ab ab)"},
+		{"one side each", "abc", "xbc", "aby", "mine only(a x a) stable(b b b) theirs only(c c y)"},
+		{"touching", "ab", "xb", "ay", "clash(ab xb ay)"},
+		{"touching by an insertion", "ab", "axb", "a", "stable(a a a) clash(b xb )"},
+		{"alike", "abc", "axc", "axc", "stable(a a a) alike(b x x) stable(c c c)"},
+		{"both deleted", "abc", "ac", "ac", "stable(a a a) alike(b  ) stable(c c c)"},
+		{"equally long", "abcd", "xycz", "xvcz", "alike(a x x) clash(b y v) stable(c c c) alike(d z z)"},
+		{"Alike at the ends", "a", "pxs", "pys", "alike( p p) clash(a x y) alike( s s)"},
+		{"both added the file", "", "pxs", "pyys", "alike( p p) clash( x yy) alike( s s)"},
+		{"one has more of the same", "a", "p", "pq", "alike( p p) clash(a  q)"},
+		{"a chain of overlaps", "abcdef", "xxcyyf", "azzzeg", "clash(abcdef xxcyyf azzzeg)"},
 	} {
 		b, m, th := letters(c.base), letters(c.mine), letters(c.theirs)
 		regions, err := Regions(b, m, th)

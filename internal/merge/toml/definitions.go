@@ -112,7 +112,7 @@ func inside(v *unstable.Node) error {
 	}
 	table := &defined{as: explicit}
 	for it := v.Children(); it.Next(); {
-		err := error(nil)
+		var err error
 		if v.Kind == unstable.Array {
 			err = inside(it.Node())
 		} else {

@@ -67,7 +67,7 @@ func statements(text string, visit func(*unstable.Parser, *unstable.Node) error)
 // sound refuses a value with a part that the parser lets pass, such as the 30th of
 // February. The parser bounds the depth.
 func sound(p *unstable.Parser, v *unstable.Node) error {
-	switch v.Kind {
+	switch v.Kind { //nolint:exhaustive // the other kinds are answered alike
 	case unstable.Array:
 		for it := v.Children(); it.Next(); {
 			if err := sound(p, it.Node()); err != nil {
@@ -91,7 +91,7 @@ func sound(p *unstable.Parser, v *unstable.Node) error {
 // decoded returns what a value says that has no parts, with its type in front.
 func decoded(p *unstable.Parser, v *unstable.Node) (string, error) {
 	raw := string(p.Raw(v.Raw))
-	switch v.Kind {
+	switch v.Kind { //nolint:exhaustive // the other kinds are answered alike
 	case unstable.String:
 		if strings.Contains(raw, "\r\n") {
 			return "string " + strings.ReplaceAll(string(v.Data), "\r\n", "\n"), nil

@@ -23,7 +23,7 @@ func (v values) node(n *unstable.Node, at, depth int) (*merge.Node, int, error) 
 	if depth > merge.MaxDepth {
 		return nil, 0, fmt.Errorf("values lie in one another, more than %d deep", merge.MaxDepth)
 	}
-	switch n.Kind {
+	switch n.Kind { //nolint:exhaustive // the other kinds are answered alike
 	case unstable.Array:
 		return v.array(n, at, depth)
 	case unstable.InlineTable:

@@ -117,3 +117,54 @@ func (d *differ) write(sign string, lines []string) {
 		}
 	}
 }
+
+// The marks of [Marked], as git writes them.
+const (
+	markMine   = "<<<<<<< "
+	markMiddle = "======="
+	markTheirs = ">>>>>>> "
+)
+
+// Marked returns one text of two, with marks around what differs; false where they are
+// no texts, too large or too different.
+func Marked(nameMine string, mine []byte, nameTheirs string, theirs []byte) ([]byte, bool) {
+	if bytes.IndexByte(mine, 0) >= 0 || bytes.IndexByte(theirs, 0) >= 0 || max(len(mine), len(theirs)) > MaxSize {
+		return nil, false
+	}
+	d := differ{numbers: map[string]int{}}
+	d.a, d.b = d.list(mine), d.list(theirs)
+	regions, err := diff3.Regions(d.a.numbers, d.b.numbers, d.a.numbers)
+	if err != nil {
+		return nil, false
+	}
+	for _, r := range regions {
+		if r.Change == diff3.Stable {
+			d.out.WriteString(strings.Join(d.a.lines[r.Base.From:r.Base.To], ""))
+			continue
+		}
+		d.out.WriteString(markMine + nameMine + "\n")
+		d.lines(d.a.lines[r.Base.From:r.Base.To])
+		d.out.WriteString(markMiddle + "\n")
+		d.lines(d.b.lines[r.Mine.From:r.Mine.To])
+		d.out.WriteString(markTheirs + nameTheirs + "\n")
+	}
+	return []byte(d.out.String()), true
+}
+
+// HasMarks reports whether a text still holds marks of [Marked].
+func HasMarks(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		line = bytes.TrimRight(line, "\r\n")
+		if bytes.HasPrefix(line, []byte(markMine)) || bytes.HasPrefix(line, []byte(markTheirs)) {
+			return true
+		}
+	}
+	return false
+}
+
+// lines writes lines, each with an end.
+func (d *differ) lines(lines []string) {
+	for _, line := range lines {
+		d.out.WriteString(strings.TrimSuffix(line, "\n") + "\n")
+	}
+}

@@ -190,12 +190,16 @@ func TestConflictsAreNamed(t *testing.T) {
 		conflict           merge.Conflict
 	}{
 		{
-			"server.xml", []string{`port="8080"`, `port="9090"`}, []string{`port="8080"`, `port="8081"`, `"SHUTDOWN"`, `"STOP"`},
+			"server.xml",
+			[]string{`port="8080"`, `port="9090"`},
+			[]string{`port="8080"`, `port="8081"`, `"SHUTDOWN"`, `"STOP"`},
 			[]string{`port="8080"`, `port="9090"`, `"SHUTDOWN"`, `"STOP"`},
 			merge.Conflict{Key: "Server.Service[name=Catalina].Connector@port", Base: here("8080"), Mine: here("9090"), Theirs: here("8081")},
 		},
 		{
-			"web.xml", []string{"<filter-class>org.example.Cors", "<filter-class>own.Cors"}, []string{"<filter-class>org.example.Cors", "<filter-class>org.example.v2.Cors"},
+			"web.xml",
+			[]string{"<filter-class>org.example.Cors", "<filter-class>own.Cors"},
+			[]string{"<filter-class>org.example.Cors", "<filter-class>org.example.v2.Cors"},
 			[]string{"<filter-class>org.example.Cors", "<filter-class>own.Cors"},
 			merge.Conflict{
 				Key: "web-app.filter[filter-name=cors].filter-class", Base: here("org.example.CorsFilter"), Mine: here("own.CorsFilter"),
@@ -203,7 +207,9 @@ func TestConflictsAreNamed(t *testing.T) {
 			},
 		},
 		{
-			"log4j2.xml", []string{`    <Logger name="org.noise" level="error"/> <!-- noisy -->` + "\n", ""}, []string{`"org.noise" level="error"`, `"org.noise" level="warn"`},
+			"log4j2.xml",
+			[]string{`    <Logger name="org.noise" level="error"/> <!-- noisy -->` + "\n", ""},
+			[]string{`"org.noise" level="error"`, `"org.noise" level="warn"`},
 			[]string{`    <Logger name="org.noise" level="error"/> <!-- noisy -->` + "\n", ""},
 			merge.Conflict{
 				Key: "Configuration.Loggers.Logger[name=org.noise]", Base: here(`<Logger name="org.noise" level="error"/> <!-- noisy -->`),

@@ -65,12 +65,14 @@ func TestMergesByKey(t *testing.T) {
 		},
 		{
 			"at the end", "application.yml",
-			[]string{"port: 8080", "port: 1"}, []string{"root: 'INFO'\n", "root: 'INFO'\n  org: DEBUG\n\nnew:\n- a\n"},
+			[]string{"port: 8080", "port: 1"},
+			[]string{"root: 'INFO'\n", "root: 'INFO'\n  org: DEBUG\n\nnew:\n- a\n"},
 			[]string{"port: 8080", "port: 1", "root: 'INFO'\n", "root: 'INFO'\n  org: DEBUG\n\nnew:\n- a\n"},
 		},
 		{
 			"a whole block goes", "application.yml",
-			[]string{"port: 8080", "port: 1"}, []string{"  compression:\n    enabled: true\n    # kinds\n    types: [text/html, text/css]\n", ""},
+			[]string{"port: 8080", "port: 1"},
+			[]string{"  compression:\n    enabled: true\n    # kinds\n    types: [text/html, text/css]\n", ""},
 			[]string{"port: 8080", "port: 1", "  compression:\n    enabled: true\n    # kinds\n    types: [text/html, text/css]\n", ""},
 		},
 		{
@@ -84,12 +86,14 @@ func TestMergesByKey(t *testing.T) {
 		},
 		{
 			"texts of many lines", "deployment.yaml",
-			[]string{"  replicas: 1", "  replicas: 3"}, []string{"    exec server\n", "    # start\n    exec server \"$@\"\n"},
+			[]string{"  replicas: 1", "  replicas: 3"},
+			[]string{"    exec server\n", "    # start\n    exec server \"$@\"\n"},
 			[]string{"  replicas: 1", "  replicas: 3", "    exec server\n", "    # start\n    exec server \"$@\"\n"},
 		},
 		{
 			"elements by order", "deployment.yaml",
-			[]string{"  - --verbose\n", "  - --verbose\n  - --own\n"}, []string{"  - serve\n", "  - start\n"},
+			[]string{"  - --verbose\n", "  - --verbose\n  - --own\n"},
+			[]string{"  - serve\n", "  - start\n"},
 			[]string{"  - --verbose\n", "  - --verbose\n  - --own\n", "  - serve\n", "  - start\n"},
 		},
 	} {
@@ -145,11 +149,16 @@ func TestConflictsAreNamed(t *testing.T) {
 		conflict           merge.Conflict
 	}{
 		{
-			"application.yml", []string{"8080", "9090"}, []string{"8080", "'8080'", "30s", "60s"}, []string{"8080", "9090", "30s", "60s"},
+			"application.yml",
+			[]string{"8080", "9090"},
+			[]string{"8080", "'8080'", "30s", "60s"},
+			[]string{"8080", "9090", "30s", "60s"},
 			merge.Conflict{Key: "server.port", Base: here("8080"), Mine: here("9090"), Theirs: here("'8080'")},
 		},
 		{
-			"deployment.yaml", []string{"\"512m\"", "\"2g\""}, []string{"\"512m\"", "\"1g\"", "replicas: 1", "replicas: 2"},
+			"deployment.yaml",
+			[]string{"\"512m\"", "\"2g\""},
+			[]string{"\"512m\"", "\"1g\"", "replicas: 1", "replicas: 2"},
 			[]string{"\"512m\"", "\"2g\"", "replicas: 1", "replicas: 2"},
 			merge.Conflict{
 				Key:  "spec.template.spec.containers[name=server].env[name=HEAP].value",
@@ -187,9 +196,19 @@ func TestValuesOfOtherKindsDiffer(t *testing.T) {
 		a, b string
 		same bool
 	}{
-		{"8080", "'8080'", false}, {"x", "\"x\"", true}, {"true", "True", true}, {"true", "'true'", false}, {"~", "", true},
-		{"null", "'null'", false}, {"yes", "'yes'", false}, {"1:30", "'1:30'", false}, {"[a, 'b']", "[ \"a\", b ]", true},
-		{"{a: 1, b: 2}", "{b: 2, a: 1}", true}, {"[a, b]", "[b, a]", false}, {"[[a], b]", "[[a, b]]", false}, {"|\n  x", "\"x\\n\"", true},
+		{"8080", "'8080'", false},
+		{"x", "\"x\"", true},
+		{"true", "True", true},
+		{"true", "'true'", false},
+		{"~", "", true},
+		{"null", "'null'", false},
+		{"yes", "'yes'", false},
+		{"1:30", "'1:30'", false},
+		{"[a, 'b']", "[ \"a\", b ]", true},
+		{"{a: 1, b: 2}", "{b: 2, a: 1}", true},
+		{"[a, b]", "[b, a]", false},
+		{"[[a], b]", "[[a, b]]", false},
+		{"|\n  x", "\"x\\n\"", true},
 	} {
 		if got := value(c.a) == value(c.b); got != c.same {
 			t.Errorf("%q and %q are the same: %v", c.a, c.b, got)

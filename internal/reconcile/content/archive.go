@@ -11,7 +11,6 @@ import (
 	"uplevel/internal/manifest"
 	"uplevel/internal/merge"
 	"uplevel/internal/plan"
-	"uplevel/internal/reconcile"
 	"uplevel/internal/release"
 )
 
@@ -20,7 +19,7 @@ import (
 const maxArchive = 1 << 30
 
 // archive merges member by member.
-func (l *Looker) archive(base *manifest.Entry, mine, theirs manifest.Entry) (reconcile.Merged, error) {
+func (l *Looker) archive(base *manifest.Entry, mine, theirs manifest.Entry) (plan.Merged, error) {
 	var s archive.Sides
 	for _, side := range []struct {
 		entry *manifest.Entry
@@ -31,14 +30,14 @@ func (l *Looker) archive(base *manifest.Entry, mine, theirs manifest.Entry) (rec
 			continue
 		}
 		if side.entry.Size > maxArchive {
-			return reconcile.Merged{}, fmt.Errorf("%w: it has %d bytes, the limit is %d", merge.ErrWhole, side.entry.Size, maxArchive)
+			return plan.Merged{}, fmt.Errorf("%w: it has %d bytes, the limit is %d", merge.ErrWhole, side.entry.Size, maxArchive)
 		}
 		var err error
 		if *side.to, err = l.section(*side.entry, side.disk); err != nil {
-			return reconcile.Merged{}, err
+			return plan.Merged{}, err
 		}
 	}
-	m := reconcile.Merged{How: "member by member"}
+	m := plan.Merged{How: "member by member"}
 	var done archive.Result
 	var err error
 	if m.Mine, done, err = l.archived(s, false); err != nil {

@@ -16,8 +16,8 @@ import (
 	"uplevel/internal/digest"
 	"uplevel/internal/manifest"
 	"uplevel/internal/merge"
+	"uplevel/internal/plan"
 	"uplevel/internal/problem"
-	"uplevel/internal/reconcile"
 	"uplevel/internal/release"
 )
 
@@ -25,8 +25,8 @@ import (
 type Sources interface {
 	// Published opens what the vendor published, or what an earlier change put there.
 	Published(ctx context.Context, ref release.Ref) (io.ReadCloser, error)
-	// Disk opens what lies at path in the product.
-	Disk(path string) (io.ReadCloser, error)
+	// Disk opens a file of the product.
+	Disk(file string) (io.ReadCloser, error)
 }
 
 // Decision is what was decided once about three contents.
@@ -38,7 +38,7 @@ type Decision struct {
 // Options say how files are looked into.
 type Options struct {
 	Sources  Sources
-	Format   func(path string) merge.Format                                    // nil: merged by line only
+	Format   func(name string) merge.Format                                    // nil: merged by line only
 	Decided  func(base, mine, theirs digest.Digest) (Decision, bool)           // nil: nothing is remembered
 	Resolved func(ctx context.Context, ref release.Ref) (io.ReadCloser, error) // content of decisions
 	Dir      string                                                            // for results; "" is the system's temporary folder
@@ -68,10 +68,10 @@ func (l *Looker) Close() error { return l.held.close() }
 // Open returns merged content by its digest, or an error that is fs.ErrNotExist.
 func (l *Looker) Open(ref release.Ref) (io.ReadCloser, error) { return l.held.open(ref) }
 
-// Merge merges a file that both sides changed: see [reconcile.Inside].
-func (l *Looker) Merge(base *manifest.Entry, mine, theirs manifest.Entry) (reconcile.Merged, bool) {
+// Merge merges a file that both sides changed: as package reconcile wants it.
+func (l *Looker) Merge(base *manifest.Entry, mine, theirs manifest.Entry) (plan.Merged, bool) {
 	if l.err != nil {
-		return reconcile.Merged{}, false
+		return plan.Merged{}, false
 	}
 	m, err := l.merge(base, mine, theirs)
 	switch {
@@ -84,10 +84,10 @@ func (l *Looker) Merge(base *manifest.Entry, mine, theirs manifest.Entry) (recon
 	default:
 		l.opts.Log.Info("taken as a whole", "file", theirs.Path, "why", err.Error())
 	}
-	return reconcile.Merged{}, false
+	return plan.Merged{}, false
 }
 
-func (l *Looker) merge(base *manifest.Entry, mine, theirs manifest.Entry) (reconcile.Merged, error) {
+func (l *Looker) merge(base *manifest.Entry, mine, theirs manifest.Entry) (plan.Merged, error) {
 	var baseSum digest.Digest
 	if base != nil {
 		baseSum = base.Sum
@@ -108,47 +108,47 @@ func (l *Looker) merge(base *manifest.Entry, mine, theirs manifest.Entry) (recon
 }
 
 // decided takes an earlier decision again.
-func (l *Looker) decided(d Decision) (reconcile.Merged, error) {
+func (l *Looker) decided(d Decision) (plan.Merged, error) {
 	r, err := l.opts.Resolved(l.ctx, d.Result)
 	if err != nil {
-		return reconcile.Merged{}, err
+		return plan.Merged{}, err
 	}
 	defer r.Close()
 	ref, err := l.held.keep(r)
 	if err == nil && ref != d.Result {
 		err = digest.ErrMismatch
 	}
-	return reconcile.Merged{How: d.Said, Mine: ref, Resolved: true}, err
+	return plan.Merged{How: d.Said, Mine: ref, Resolved: true}, err
 }
 
 // text merges by key or by line.
-func (l *Looker) text(base *manifest.Entry, mine, theirs manifest.Entry) (reconcile.Merged, error) {
+func (l *Looker) text(base *manifest.Entry, mine, theirs manifest.Entry) (plan.Merged, error) {
 	for _, e := range []*manifest.Entry{base, &mine, &theirs} {
 		if e != nil && e.Size > merge.MaxText {
-			return reconcile.Merged{}, fmt.Errorf("%w: it has %d bytes, the limit is %d", merge.ErrWhole, e.Size, merge.MaxText)
+			return plan.Merged{}, fmt.Errorf("%w: it has %d bytes, the limit is %d", merge.ErrWhole, e.Size, merge.MaxText)
 		}
 	}
 	var s merge.Sides
 	var err error
 	if s.Mine, err = l.read(mine, true); err != nil {
-		return reconcile.Merged{}, err
+		return plan.Merged{}, err
 	}
 	if bytes.IndexByte(s.Mine, 0) >= 0 && !bytes.HasPrefix(s.Mine, []byte("\xff\xfe")) && !bytes.HasPrefix(s.Mine, []byte("\xfe\xff")) {
-		return reconcile.Merged{}, fmt.Errorf("%w: it is not text", merge.ErrWhole) // and the others need not be fetched
+		return plan.Merged{}, fmt.Errorf("%w: it is not text", merge.ErrWhole) // and the others need not be fetched
 	}
 	if base != nil {
 		if s.Base, err = l.read(*base, false); err != nil {
-			return reconcile.Merged{}, err
+			return plan.Merged{}, err
 		}
 	}
 	if s.Theirs, err = l.read(theirs, false); err != nil {
-		return reconcile.Merged{}, err
+		return plan.Merged{}, err
 	}
 	r, err := merge.Merge(s, l.format(theirs.Path))
 	if err != nil {
-		return reconcile.Merged{}, err
+		return plan.Merged{}, err
 	}
-	m := reconcile.Merged{How: r.How, Disputes: disputes(r.Conflicts)}
+	m := plan.Merged{How: r.How, Disputes: disputes(r.Conflicts)}
 	if m.Mine, err = l.held.keep(bytes.NewReader(r.Merged)); err != nil {
 		return m, err
 	}
@@ -158,11 +158,11 @@ func (l *Looker) text(base *manifest.Entry, mine, theirs manifest.Entry) (reconc
 	return m, err
 }
 
-func (l *Looker) format(path string) merge.Format {
+func (l *Looker) format(name string) merge.Format {
 	if l.opts.Format == nil {
 		return nil
 	}
-	return l.opts.Format(path)
+	return l.opts.Format(name)
 }
 
 // open opens the content of one side.
@@ -183,7 +183,7 @@ func (l *Looker) read(e manifest.Entry, disk bool) ([]byte, error) {
 	return io.ReadAll(digest.NewReader(r, e.Sum, e.Size))
 }
 
-// Alike reports whether much of one text stands in another: see [reconcile.Inside].
+// Alike reports whether much of one text stands in another: as package reconcile wants it.
 func (l *Looker) Alike(removed, added manifest.Entry) bool {
 	const most = 1 << 20
 	if l.err != nil || max(removed.Size, added.Size) > most || 3*min(removed.Size, added.Size) < max(removed.Size, added.Size) {
