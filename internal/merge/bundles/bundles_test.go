@@ -3,7 +3,6 @@ package bundles_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -156,7 +155,7 @@ func TestEveryBundleIsDecided(t *testing.T) {
 
 func TestHostileTextsTakeLinearTime(t *testing.T) {
 	t.Parallel()
-	mergetest.Quick(t, bundles.Format{}, 20*time.Second, map[string]string{
+	mergetest.Hard(t, bundles.Format{}, map[string]string{
 		"bundles":  mergetest.Many(25_000, "org.bundle%d,1.0.0,../plugins/x.jar,4,true\n"),
 		"one name": mergetest.Many(25_000, "org.bundle,1.%d,../plugins/x.jar,4,true\n"),
 		"one line": "a,1," + strings.Repeat("x", merge.MaxKeyed/2) + ",4,true",

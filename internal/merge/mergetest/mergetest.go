@@ -245,3 +245,14 @@ func Hard(t *testing.T, f merge.Format, texts map[string]string) {
 		_, _ = merge.Merge(merge.Sides{Base: []byte(text), Mine: []byte(text + "\n"), Theirs: []byte("\n" + text)}, f)
 	}
 }
+
+func identified(n *merge.Node) bool {
+	seen := map[string]bool{"": true}
+	for _, c := range n.Children {
+		if seen[c.Identity] {
+			return false
+		}
+		seen[c.Identity] = true
+	}
+	return true
+}

@@ -3,7 +3,6 @@ package properties_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -242,7 +241,7 @@ func TestEveryKeyIsDecided(t *testing.T) {
 
 func TestHostileTextsTakeLinearTime(t *testing.T) {
 	t.Parallel()
-	mergetest.Quick(t, properties.Format{}, 20*time.Second, map[string]string{
+	mergetest.Hard(t, properties.Format{}, map[string]string{
 		"keys":           mergetest.Many(50_000, "key.%d = value\n"),
 		"one line":       "a=" + strings.Repeat("x", merge.MaxKeyed-2),
 		"continued":      "a=" + strings.Repeat("\\\n", merge.MaxKeyed/2-1),
