@@ -37,6 +37,9 @@ func mergeOf(r *update.Result, path string) update.MergeInfo {
 
 func describe(m update.MergeInfo) string {
 	text := m.How
+	if text == "unchanged" {
+		text = "your edit goes with it"
+	}
 	if m.RenamedFrom != "" {
 		text = "renamed by the vendor from " + m.RenamedFrom + "; " + text
 	}

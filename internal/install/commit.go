@@ -37,8 +37,12 @@ func (h *Home) Commit(ctx context.Context) (Committed, error) {
 	if err != nil {
 		return Committed{}, err
 	}
-	if open := h.Unresolved(p); len(open) > 0 {
-		return Committed{}, unresolved(open)
+	open, err := h.Unresolved(p)
+	if err != nil {
+		return Committed{}, err
+	}
+	if len(open) > 0 {
+		return Committed{}, h.unresolved(p, open)
 	}
 	if p.Plan.From.Level != h.state.Level || p.Plan.From.Channel != h.state.Channel {
 		return Committed{}, problem.New(problem.Refused, "Drop it with prepare --discard, then update again.",
@@ -58,9 +62,15 @@ func (h *Home) Commit(ctx context.Context) (Committed, error) {
 	return c.commit()
 }
 
-func unresolved(open []string) error {
-	return problem.New(problem.Conflicts,
-		"Write FILE.final beside each, or decide with resolve FILE --mine, --theirs or --file F; then run --continue.",
+func (h *Home) unresolved(p *Pending, open []string) error {
+	next := "Write FILE.final beside each, or decide with resolve FILE --mine, --theirs or --file F; then run --continue."
+	for _, path := range open {
+		if _, aside := p.Earlier[path]; aside {
+			next += " " + path + ".final is from before this conflict: write it anew, or take it with resolve " + path + " --file " + path + ".final."
+			break
+		}
+	}
+	return problem.New(problem.Conflicts, next,
 		"Not resolved yet: %s", strings.Join(open, ", ")).
 		Standing("The product is wholly at its old level and can run; every .final is kept.")
 }
@@ -125,7 +135,7 @@ func (c *committer) resolve() ([]plan.Outcome, error) {
 
 func (c *committer) decide(o plan.Outcome) (plan.Outcome, error) {
 	h, path := c.home, o.Path
-	if final, err := h.present(path + ".final"); err != nil || final {
+	if final, err := h.HasFinal(c.pending, path); err != nil || final {
 		return c.takeFinal(o)
 	}
 	r := c.pending.Resolved[path]
@@ -262,7 +272,11 @@ func (h *Home) asPlanned(o plan.Outcome, st staged) error {
 func (c *committer) tidySides() error {
 	sides := slices.Clone(c.pending.Sides)
 	for _, path := range c.pending.Plan.Conflicts() {
-		sides = append(sides, path+".final")
+		if final, err := c.home.HasFinal(c.pending, path); err != nil {
+			return err
+		} else if final {
+			sides = append(sides, path+".final")
+		}
 	}
 	for _, side := range append(sides, pendingFile) {
 		info, err := c.home.lstat(side)

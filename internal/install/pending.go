@@ -55,6 +55,7 @@ type Pending struct {
 	Keep        int                   `json:"keep"`
 	BackedUp    string                `json:"backed_up,omitempty"` // where the full copy lies
 	BackupBytes int64                 `json:"backup_bytes,omitempty"`
+	Earlier     map[string]identity   `json:"earlier,omitempty"` // conflict path → an F.final that decides nothing here
 	Held        bool                  `json:"held"` // waits for a later command; otherwise recovery drops it
 	Used        []digest.Digest       `json:"used"` // digests of the new level's tree and records
 }
@@ -138,6 +139,9 @@ func (h *Home) Resolve(path, choice string, content io.Reader) error {
 		p.Resolved = map[string]Resolution{}
 	}
 	p.Resolved[path] = r
+	if err := h.setFinalAside(p, path); err != nil { // what is said last counts
+		return err
+	}
 	return h.writePending(p)
 }
 
@@ -172,24 +176,6 @@ func (p *Pending) conflict(path string) (plan.Outcome, bool) {
 	}
 	return plan.Outcome{}, false
 }
-
-// Unresolved returns the conflicts without a decision: no resolution recorded and no
-// F.final beside them.
-func (h *Home) Unresolved(p *Pending) []string {
-	var open []string
-	for _, path := range p.Plan.Conflicts() {
-		if h.HasFinal(path) {
-			continue
-		}
-		if _, ok := p.Resolved[path]; !ok {
-			open = append(open, path)
-		}
-	}
-	return open
-}
-
-// HasFinal reports whether the operator wrote F.final for a conflict at F.
-func (h *Home) HasFinal(path string) bool { return h.exists(path + ".final") }
 
 // Discard drops the prepared change with its side files; an operator's F.final stays.
 // Nothing prepared is no error.

@@ -19,15 +19,18 @@ import (
 // it returns nil the prepared change is durable; after an error nothing is left of it.
 // An earlier prepared change is dropped, an operator's F.final stays.
 func (h *Home) Prepare(ctx context.Context, p *plan.Plan, src Source, x Extra) error {
+	before, err := h.Pending()
+	if err := ignoreRefused(ignoreMissing(err)); err != nil {
+		return err
+	}
 	if err := h.Discard(); err != nil {
 		return err
 	}
 	if err := h.Check(p, x); err != nil {
 		return err
 	}
-	s := &stager{home: h, src: src, extra: x, trees: map[string]string{}}
-	err := s.run(ctx, p)
-	if err != nil {
+	s := &stager{home: h, src: src, extra: x, before: before, trees: map[string]string{}}
+	if err = s.run(ctx, p); err != nil {
 		err = errors.Join(h.standing(err), h.Discard(), h.removeStaging(context.WithoutCancel(ctx)))
 	}
 	return err
@@ -48,6 +51,7 @@ type stager struct {
 	home   *Home
 	src    Source
 	extra  Extra
+	before *Pending // the change that was prepared earlier; nil: none
 	mounts mounts
 	out    *Pending
 	trees  map[string]string // new folder → where it is staged
@@ -74,6 +78,10 @@ func (s *stager) run(ctx context.Context, p *plan.Plan) error {
 		Format: 1, ID: next.History, Plan: p, Staging: s.mounts.folders(), State: next,
 		Staged: map[string]staged{}, Theirs: map[string]staged{}, Mine: map[string]staged{}, Documents: s.extra.Documents,
 		User: s.extra.User, Keep: s.extra.Keep, Held: s.extra.Hold || len(p.Conflicts()) > 0,
+	}
+	s.out.Earlier = map[string]identity{}
+	if err := h.inheritFinals(s.out, s.before); err != nil {
+		return err
 	}
 	if err := s.makeFolders(); err != nil {
 		return err

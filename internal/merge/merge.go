@@ -56,7 +56,8 @@ type Value struct {
 
 // Result is a merged file.
 type Result struct {
-	How       string // "by key (TOML)", "by line"
+	How       string // "by key (TOML)", "by line"; "unchanged" where one side did not change it
+	ByLine    bool
 	Merged    []byte // with the operator's side at every conflict
 	Theirs    []byte // with the vendor's side at every conflict; nil without conflicts
 	Conflicts []Conflict
@@ -87,7 +88,9 @@ func Merge(s Sides, f Format) (Result, error) {
 	if f != nil && !d.stillParses(f, m) {
 		return Result{}, fmt.Errorf("%w: merged by line it would be no %s any more", ErrWhole, f.Name())
 	}
-	return d.result("by line", m)
+	r, err := d.result("by line", m)
+	r.ByLine = true
+	return r, err
 }
 
 // merged is a merge of decoded texts.

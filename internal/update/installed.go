@@ -144,7 +144,11 @@ func (i installed) Pending() (Pending, error) {
 		out.Resolved[path] = r.Choice
 	}
 	for _, path := range p.Plan.Conflicts() {
-		if i.HasFinal(path) {
+		final, err := i.HasFinal(p, path)
+		if err != nil {
+			return Pending{}, err
+		}
+		if final {
 			out.Resolved[path] = "final"
 		}
 	}

@@ -18,7 +18,7 @@ func (l *Lab) PublishTwo(ctx context.Context, name, dist0, dist1 string) (string
 	if err := os.WriteFile(notes, []byte("updates:\n  - {id: 1, type: regular, description: Measured change., files: ['**']}\n"), 0o644); err != nil {
 		return "", nil, err
 	}
-	if err := l.admit(ctx); err != nil {
+	if err := l.Admit(ctx); err != nil {
 		return "", nil, err
 	}
 	home := l.Path(name + "-home")
@@ -38,8 +38,8 @@ func (l *Lab) PublishTwo(ctx context.Context, name, dist0, dist1 string) (string
 	return home, runs[:2], nil
 }
 
-// admit makes keys, organisation and operator once.
-func (l *Lab) admit(ctx context.Context) error {
+// Admit makes keys, organisation and operator once.
+func (l *Lab) Admit(ctx context.Context) error {
 	if Exists(l.Path("keys")) {
 		return nil
 	}

@@ -148,6 +148,9 @@ func (l *Looker) text(base *manifest.Entry, mine, theirs manifest.Entry) (plan.M
 	if err != nil {
 		return plan.Merged{}, err
 	}
+	if base == nil && r.ByLine && len(r.Conflicts) > 0 {
+		return plan.Merged{}, fmt.Errorf("%w: both sides added it, and only its lines are known", merge.ErrWhole)
+	}
 	m := plan.Merged{How: r.How, Disputes: disputes(r.Conflicts)}
 	if m.Mine, err = l.held.keep(bytes.NewReader(r.Merged)); err != nil {
 		return m, err

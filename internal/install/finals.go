@@ -1,0 +1,86 @@
+package install
+
+import (
+	"errors"
+	"io/fs"
+
+	"uplevel/internal/plan"
+)
+
+// An operator decides a conflict at F by writing F.final. One that lay there before the
+// conflict is from another time, and decides nothing until it is written anew; so does
+// one that was there when the conflict was decided in another way.
+
+// Unresolved returns the conflicts without a decision: no resolution recorded and no
+// F.final written for them.
+func (h *Home) Unresolved(p *Pending) ([]string, error) {
+	var open []string
+	for _, path := range p.Plan.Conflicts() {
+		final, err := h.HasFinal(p, path)
+		if err != nil {
+			return nil, err
+		}
+		if _, ok := p.Resolved[path]; !ok && !final {
+			open = append(open, path)
+		}
+	}
+	return open, nil
+}
+
+// HasFinal reports whether the operator wrote F.final for the conflict at F of a prepared
+// change.
+func (h *Home) HasFinal(p *Pending, path string) (bool, error) {
+	info, err := h.lstat(path + ".final")
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	earlier, known := p.Earlier[path]
+	return !known || !earlier.is(identityOf(info)), nil
+}
+
+// setFinalAside notes the F.final that lies at a conflict now as one that decides nothing.
+func (h *Home) setFinalAside(p *Pending, path string) error {
+	info, err := h.lstat(path + ".final")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if p.Earlier == nil {
+		p.Earlier = map[string]identity{}
+	}
+	p.Earlier[path] = identityOf(info)
+	return nil
+}
+
+// inheritFinals sets every F.final aside that was not written for the same conflict of
+// the change that was prepared before.
+func (h *Home) inheritFinals(p, before *Pending) error {
+	for _, o := range p.Plan.Outcomes {
+		if o.Action != plan.Conflict {
+			continue
+		}
+		if before != nil {
+			same, ok := before.conflict(o.Path)
+			if earlier, aside := before.Earlier[o.Path]; ok && sameSides(o, same) {
+				if aside {
+					p.Earlier[o.Path] = earlier
+				}
+				continue
+			}
+		}
+		if err := h.setFinalAside(p, o.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameSides reports whether two conflicts are about the same vendor's contents.
+func sameSides(a, b plan.Outcome) bool {
+	return a.Want != nil && b.Want != nil && a.Want.SameContent(*b.Want) || a.Want == nil && b.Want == nil
+}
