@@ -346,7 +346,6 @@ func TestOnlyMineChanged(t *testing.T) {
 	t.Parallel()
 	theirs := pack(t, is("a", "1"))
 	for name, mine := range oddForms(t) {
-		t.Log(name)
 		out, result := merge(t, sides(theirs, mine, theirs), false)
 		if !bytes.Equal(out, mine) || len(result.Conflicts) > 0 {
 			t.Errorf("%s: the result is not mine; conflicts %v", name, result.Conflicts)

@@ -97,7 +97,7 @@ func widen(b []byte) []byte {
 	le.PutUint32(wide[56:], 0x07064b50)
 	le.PutUint64(wide[64:], uint64(at))
 	le.PutUint32(wide[72:], 1)
-	le.PutUint32(end[12:], math.MaxUint32)
+	le.PutUint32(end[16:], math.MaxUint32)
 	return slices.Concat(b[:at:at], wide, end)
 }
 
@@ -140,7 +140,6 @@ func oddForms(t testing.TB) map[string][]byte {
 				binary.LittleEndian.PutUint32(f, math.MaxUint32)
 			}
 		}}, b),
-		"flag without a descriptor": build(0, "", hand{name: "a", content: "1", flags: 8}, b),
 	}
 	for _, signed := range []bool{false, true} {
 		for _, wide := range []bool{false, true} {
@@ -201,6 +200,7 @@ func hostileForms(t testing.TB) map[string][]byte {
 		"bytes before the directory":  build(0, "", a, hand{name: "b", content: "1", after: "between"}),
 		"descriptor that lies":        build(0, "", hand{name: "a", content: "1", flags: 8, after: descriptor("2", true, false), change: streamed}),
 		"descriptor without its sign": build(0, "", hand{name: "a", content: "1", flags: 8, after: "1234" + descriptor("1", false, false), change: streamed}),
+		"flag without a descriptor":   build(0, "", hand{name: "a", content: "1", flags: 8}, b),
 		"stub counted in part":        build(4, "#!/bin/sh\n", a),
 		"an archive before":           build(0, string(good), a),
 		"two names":                   build(0, "", hand{name: "a", content: "1", extra: []byte{0x75, 0x70, 1, 0, 1}}),

@@ -224,9 +224,7 @@ func (m *Member) checkDescriptor(src io.ReaderAt, next int64) error {
 	le := binary.LittleEndian
 	n := next - m.Data - m.Packed
 	switch {
-	case n == 0:
-		// Some tools leave the flag when they put sizes into the header; where the sizes
-		// are missing there, no stream reader could have read the member.
+	case n == 0 && m.Flags&FlagDescriptor == 0:
 		return nil
 	case m.Flags&FlagDescriptor == 0 || n != 12 && n != 16 && n != 20 && n != 24:
 		return refuse("something stands between it and the next member")
