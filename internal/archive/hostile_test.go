@@ -121,6 +121,9 @@ func descriptor(content string, signed, wide bool) string {
 
 func streamed(local, _ []byte) { clear(local[14:26]) }
 
+// piped is what zip writes to a pipe: it knows the size, nothing else.
+func piped(local, _ []byte) { clear(local[14:22]) }
+
 // oddForms are archives of forms that are seldom and right.
 func oddForms(t testing.TB) map[string][]byte {
 	t.Helper()
@@ -135,6 +138,7 @@ func oddForms(t testing.TB) map[string][]byte {
 		"zip64 end":            widen(build(0, "", a, b)),
 		"comment":              packComment(t, strings.Repeat("long ", 13_000), is("a", "1")),
 		"order of the records": swapped(build(0, "", a, b)),
+		"piped":                build(0, "", hand{name: "a", content: "1", flags: 8, after: descriptor("1", true, false), change: piped}, b),
 		"zip64 member": build(0, "", hand{name: "a", content: "1", localExtra: wideField(1, 1), extra: wideField(1, 1, 0), change: func(local, central []byte) {
 			for _, f := range [][]byte{local[18:22], local[22:26], central[20:24], central[24:28], central[42:46]} {
 				binary.LittleEndian.PutUint32(f, math.MaxUint32)
@@ -198,6 +202,7 @@ func hostileForms(t testing.TB) map[string][]byte {
 		"wide size, no field":         with(func(_, central []byte) { le.PutUint32(central[24:], math.MaxUint32) }),
 		"bytes between":               build(0, "", hand{name: "a", content: "1", after: "between"}, b),
 		"bytes before the directory":  build(0, "", a, hand{name: "b", content: "1", after: "between"}),
+		"size that lies":              build(0, "", hand{name: "a", content: "1", flags: 8, after: descriptor("1", true, false), change: func(local, _ []byte) { clear(local[14:22]); local[22] = 2 }}),
 		"descriptor that lies":        build(0, "", hand{name: "a", content: "1", flags: 8, after: descriptor("2", true, false), change: streamed}),
 		"descriptor without its sign": build(0, "", hand{name: "a", content: "1", flags: 8, after: "1234" + descriptor("1", false, false), change: streamed}),
 		"flag without a descriptor":   build(0, "", hand{name: "a", content: "1", flags: 8}, b),

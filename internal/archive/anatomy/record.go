@@ -189,11 +189,12 @@ func (m *Member) compareLocal(src io.ReaderAt, limit int64) error {
 	if err != nil {
 		return err
 	}
-	crc := le.Uint32(head[14:])
-	// Whoever streams does not know sizes yet: zeros, or the same in a zip64 field.
-	later := flags&FlagDescriptor != 0 && crc == 0 && local[0] == 0 && local[1] == 0
-	if !later && (crc != m.CRC || local[0] != m.Size || local[1] != m.Packed) {
-		return refuse("its local header disagrees with the directory")
+	// Whoever streams writes zero for what is not known yet: often all, or all but the size.
+	later := flags&FlagDescriptor != 0
+	for _, n := range [][2]int64{{int64(le.Uint32(head[14:])), int64(m.CRC)}, {local[0], m.Size}, {local[1], m.Packed}} {
+		if n[0] != n[1] && (!later || n[0] != 0) {
+			return refuse("its local header disagrees with the directory")
+		}
 	}
 	m.Data = m.Offset + int64(len(head))
 	if m.Data > limit || m.Packed > limit-m.Data {
