@@ -62,19 +62,6 @@ func (h *Home) Commit(ctx context.Context) (Committed, error) {
 	return c.commit()
 }
 
-func (h *Home) unresolved(p *Pending, open []string) error {
-	next := "Write FILE.final beside each, or decide with resolve FILE --mine, --theirs or --file F; then run --continue."
-	for _, path := range open {
-		if _, aside := p.Earlier[path]; aside {
-			next += " " + path + ".final is from before this conflict: write it anew, or take it with resolve " + path + " --file " + path + ".final."
-			break
-		}
-	}
-	return problem.New(problem.Conflicts, next,
-		"Not resolved yet: %s", strings.Join(open, ", ")).
-		Standing("The product is wholly at its old level and can run; every .final is kept.")
-}
-
 type committer struct {
 	home    *Home
 	pending *Pending

@@ -3,8 +3,10 @@ package install
 import (
 	"errors"
 	"io/fs"
+	"strings"
 
 	"uplevel/internal/plan"
+	"uplevel/internal/problem"
 )
 
 // An operator decides a conflict at F by writing F.final. One that lay there before the
@@ -25,6 +27,21 @@ func (h *Home) Unresolved(p *Pending) ([]string, error) {
 		}
 	}
 	return open, nil
+}
+
+// unresolved names what is still open.
+func (h *Home) unresolved(p *Pending, open []string) error {
+	var next strings.Builder
+	next.WriteString("Write FILE.final beside each, or decide with resolve FILE --mine, --theirs or --file F; then run --continue.")
+	for _, path := range open {
+		if _, aside := p.Earlier[path]; aside {
+			next.WriteString(" " + path + ".final is from before this conflict: write it anew, or take it with resolve " + path + " --file " + path + ".final.")
+			break
+		}
+	}
+	return problem.New(problem.Conflicts, next.String(),
+		"Not resolved yet: %s", strings.Join(open, ", ")).
+		Standing("The product is wholly at its old level and can run; every .final is kept.")
 }
 
 // HasFinal reports whether the operator wrote F.final for the conflict at F of a prepared

@@ -56,8 +56,8 @@ type Pending struct {
 	BackedUp    string                `json:"backed_up,omitempty"` // where the full copy lies
 	BackupBytes int64                 `json:"backup_bytes,omitempty"`
 	Earlier     map[string]identity   `json:"earlier,omitempty"` // conflict path → an F.final that decides nothing here
-	Held        bool                  `json:"held"` // waits for a later command; otherwise recovery drops it
-	Used        []digest.Digest       `json:"used"` // digests of the new level's tree and records
+	Held        bool                  `json:"held"`              // waits for a later command; otherwise recovery drops it
+	Used        []digest.Digest       `json:"used"`              // digests of the new level's tree and records
 }
 
 // staged is a result that lies ready.

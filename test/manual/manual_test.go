@@ -64,8 +64,8 @@ func TestManual(t *testing.T) {
 				defer targets.Unlock()
 				publish(ts, args[0])
 			},
-			"level":   func(ts *testscript.TestScript, _ bool, args []string) { level(ts, args[0], args[1]) },
-			"ends":    ends,
+			"level": func(ts *testscript.TestScript, _ bool, args []string) { level(ts, args[0], args[1]) },
+			"ends":  ends,
 		},
 	})
 }
