@@ -209,9 +209,12 @@ func (d *demo) tellJourney(context.Context) error {
 
 // customise is what every operator does: a setting, and files that appear at work.
 func (d *demo) customise(ctx context.Context) error {
-	d.title("The operator gives Java more memory; the product writes a log")
+	d.title("The operator gives Java more memory, names a plugin and gives it a script; the product writes a log")
 	d.changeDir(d.home)
 	if _, err := d.typed(ctx, 0, `sed -i "s|^DEFAULT_JVM_OPTS=.*|DEFAULT_JVM_OPTS='\"-Xmx512m\"'|" bin/allure && grep -n '^DEFAULT_JVM_OPTS' bin/allure`); err != nil {
+		return err
+	}
+	if _, err := d.typed(ctx, 0, `cd plugins/behaviors-plugin && sed -i 's|^name: .*|name: Behaviours at Example Bank|; s|- index.js|- index.js\n  - bank.js|' allure-plugin.yml && cat allure-plugin.yml`); err != nil {
 		return err
 	}
 	if _, err := d.typed(ctx, 0, "mkdir -p logs && echo '03:00 report server started' > logs/server.log"); err != nil {
@@ -252,7 +255,7 @@ func (d *demo) refusals(ctx context.Context) error {
 }
 
 func (d *demo) update(ctx context.Context) error {
-	d.title("The update: prepared while the product runs, stopped by the conflict, wholly old until it is resolved")
+	d.title("The update: prepared while the product runs. Both sides' changes are merged; one key is asked for, and the product is wholly old until it is decided")
 	for _, step := range []struct {
 		code int
 		line string
@@ -261,10 +264,9 @@ func (d *demo) update(ctx context.Context) error {
 		{3, "uplevel apply"},
 		{0, "uplevel current-state"},
 		{0, "uplevel conflicts"},
-		{0, "diff bin/allure.original bin/allure.new | cut -c1-100; true"},
-		{0, `sed "s|^DEFAULT_JVM_OPTS=.*|DEFAULT_JVM_OPTS='\"-Xmx512m\"'|" bin/allure.new > ../merged`},
-		{0, "uplevel resolve bin/allure --file ../merged"},
+		{0, "uplevel resolve plugins/behaviors-plugin/allure-plugin.yml --theirs"},
 		{0, "uplevel --continue"},
+		{0, "cat plugins/behaviors-plugin/allure-plugin.yml"},
 		{0, "grep -n '^DEFAULT_JVM_OPTS' bin/allure && cat logs/server.log"},
 		{0, "uplevel verify"},
 		{0, "uplevel history"},
@@ -283,24 +285,26 @@ func (d *demo) prove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if got := strings.TrimSpace(out); got != "Files ../../releases/2.42.0/bin/allure and ./bin/allure differ\nOnly in .: logs" {
+	const plugin = "plugins/behaviors-plugin/allure-plugin.yml"
+	if got := strings.TrimSpace(out); got != "Files ../../releases/2.42.0/bin/allure and ./bin/allure differ\nOnly in .: logs\n"+
+		"Files ../../releases/2.42.0/"+plugin+" and ./"+plugin+" differ" {
 		return fmt.Errorf("the installation differs from the release in more than the operator's files:\n%s", got)
 	}
-	d.note("only the start script that the operator changed, and the log")
+	d.note("only the two files that the operator changed, and the log")
 	return nil
 }
 
 func (d *demo) goBack(ctx context.Context) error {
 	d.title("Back to where it was, without network")
-	if err := d.all(ctx, "uplevel revert", "uplevel current-state", "grep -n '^DEFAULT_JVM_OPTS' bin/allure && cat logs/server.log"); err != nil {
+	if err := d.all(ctx, "uplevel revert", "uplevel current-state", "grep -n '^DEFAULT_JVM_OPTS' bin/allure && cat logs/server.log plugins/behaviors-plugin/allure-plugin.yml"); err != nil {
 		return err
 	}
 	return d.javaVersion(ctx)
 }
 
 func (d *demo) chosenLevel(ctx context.Context) error {
-	d.title("Up to a chosen level; the operator's start script stays by choice")
-	if err := d.all(ctx, "uplevel update --level 3 --on-conflict mine", "uplevel current-state", "uplevel verify"); err != nil {
+	d.title("Up to a chosen level: what was decided once is not asked again")
+	if err := d.all(ctx, "uplevel update --level 3", "uplevel current-state", "uplevel verify"); err != nil {
 		return err
 	}
 	if _, err := d.typed(ctx, 0, "upleveld check --deep"); err != nil {
