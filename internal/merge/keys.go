@@ -108,7 +108,7 @@ func compose(core, b, m, t *Node) *Node {
 		n.Head, n.Tail = m.Head, m.Tail
 		return &n
 	}
-	n.Head, n.Tail = three(b.Head, m.Head, t.Head), three(b.Tail, m.Tail, t.Tail)
+	n.Head, n.Tail = heads(b.Head, m.Head, t.Head), three(b.Tail, m.Tail, t.Tail)
 	switch {
 	case m.Value == t.Value:
 		n.Raw = three(b.Raw, m.Raw, t.Raw)
@@ -142,7 +142,7 @@ func (k *keyed) container(path string, b, m, t *Node) *Node {
 	b, t = beside(b, m), beside(t, m)
 	switch {
 	case b != nil:
-		n.Head, n.Tail = three(b.Head, m.Head, t.Head), three(b.Tail, m.Tail, t.Tail)
+		n.Head, n.Tail = heads(b.Head, m.Head, t.Head), three(b.Tail, m.Tail, t.Tail)
 	case len(m.Children) == 0:
 		n.Head, n.Tail = t.Head, t.Tail
 	}

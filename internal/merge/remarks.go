@@ -81,3 +81,40 @@ func (r *Remarks) node(text string) *Node {
 }
 
 func isBlank(s string) bool { return strings.Trim(s, " \t\f\r\n") == "" }
+
+// heads merges what stands before a value: the blank lines, the comments and the rest, each
+// by itself. So a comment that the vendor rewords comes in where the operator only moved
+// the entry away from its neighbour, or spaced it otherwise.
+func heads(b, m, t string) string {
+	base, mine, theirs := cutHead(b), cutHead(m), cutHead(t)
+	var out strings.Builder
+	for i := range base {
+		out.WriteString(three(base[i], mine[i], theirs[i]))
+	}
+	return out.String()
+}
+
+// cutHead cuts a head into blank lines, the comment lines behind them, and the rest.
+func cutHead(head string) (parts [3]string) {
+	at, part := 0, 0
+	for line := range strings.Lines(head) {
+		switch {
+		case !strings.HasSuffix(line, "\n"):
+			part = 2
+		case part == 0 && !isBlank(line):
+			part = 1
+			fallthrough
+		case part == 1:
+			if text := strings.TrimLeft(line, " \t\f"); !isBlank(line) && !strings.ContainsAny(text[:1], "#;!") {
+				part = 2
+			}
+		}
+		parts[part] += line
+		at += len(line)
+		if part == 2 {
+			parts[2] += head[at:]
+			break
+		}
+	}
+	return parts
+}

@@ -53,8 +53,8 @@ func TestMerge(t *testing.T) {
 			Base:       carbon,
 			Mine:       edit(carbon, "pool.max = 50", "pool.max=200", "30", "31"),
 			Theirs:     edit(carbon, "pool.max = 50", "pool.max = 100", "# the pool", "# The pool's size"),
-			Want:       edit(carbon, "pool.max = 50", "pool.max=200", "30", "31"),
-			WantTheirs: edit(carbon, "pool.max = 50", "pool.max=100", "30", "31"),
+			Want:       edit(carbon, "pool.max = 50", "pool.max=200", "30", "31", "# the pool", "# The pool's size"),
+			WantTheirs: edit(carbon, "pool.max = 50", "pool.max=100", "30", "31", "# the pool", "# The pool's size"),
 			Conflicts:  []string{"database.pool.max: 50 | 200 | 100"},
 		},
 		{
