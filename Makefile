@@ -72,10 +72,13 @@ fuzz: ## every fuzz target for a minute each
 bench: ## measure the tool beside its peers and write docs/performance.md
 	go run ./test/bench -o docs/performance.md
 
+merging: ## write docs/merging.md, the manual of merges, from its cases
+	go test ./test/merging -count=1 -args -write
+
 vuln: ## known holes in dependencies (asks the vulnerability database)
 	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
 
 clean: ## remove what was built; the demo's downloads stay
 	rm -rf build/demo build/bin build/cross
 
-.PHONY: help demo journey build test deps check vet cross tidy lint tools sweep fuzz bench vuln clean
+.PHONY: help demo journey build test deps check vet cross tidy lint tools sweep fuzz bench merging vuln clean
