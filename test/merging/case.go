@@ -31,14 +31,14 @@ const (
 
 // Case is one merge: what the three sides have, and what comes out.
 type Case struct {
-	Path        string // of its file, below testdata
-	Title, Why  string
-	File        string // as the file is called that is merged
-	How         string // as merge.Result says it
-	order       []string
-	texts       map[string]string // sections, odd bytes readable
-	encodings   map[string]string // of a section: "UTF-16LE"; most have none
-	wantedBytes map[string][]byte
+	Path       string // of its file, below testdata
+	Title, Why string
+	File       string // as the file is called that is merged
+	How        string // as merge.Result says it
+	order      []string
+	texts      map[string]string // sections, odd bytes readable
+	encodings  map[string]string // of a section: "UTF-16LE"; most have none
+	bytes      map[string][]byte
 }
 
 // Read reads a case: lines `title:`, `why:`, `file:`, `how:`, then its sections.
@@ -47,7 +47,7 @@ func Read(dir, path string) (*Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Case{Path: path, texts: map[string]string{}, encodings: map[string]string{}, wantedBytes: map[string][]byte{}}
+	c := &Case{Path: path, texts: map[string]string{}, encodings: map[string]string{}, bytes: map[string][]byte{}}
 	section := ""
 	for line := range strings.Lines(string(data)) {
 		if name, ok := heading(line); ok {
@@ -65,7 +65,7 @@ func Read(dir, path string) (*Case, error) {
 		return nil, fmt.Errorf("%s: title, why, file and how are to be told first", path)
 	}
 	for name, text := range c.texts {
-		if c.wantedBytes[name], err = toBytes(text, c.encodings[name]); err != nil {
+		if c.bytes[name], err = toBytes(text, c.encodings[name]); err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", path, name, err)
 		}
 	}
@@ -159,9 +159,12 @@ func wide(text string, order binary.AppendByteOrder) []byte {
 // Run merges the sides.
 func (c *Case) Run() (merge.Result, error) {
 	return merge.Merge(merge.Sides{
-		Base: c.wantedBytes[base], Mine: c.wantedBytes[mine], Theirs: c.wantedBytes[theirs],
+		Base: c.bytes[base], Mine: c.bytes[mine], Theirs: c.bytes[theirs],
 	}, formats.For(c.File))
 }
+
+// Vendor returns what the vendor ships before and after.
+func (c *Case) Vendor() (before, after []byte) { return c.bytes[base], c.bytes[theirs] }
 
 // Judge says how a merge's outcome differs from what the case tells; nil: it does not.
 func (c *Case) Judge(r merge.Result, failed error) error {
@@ -173,8 +176,8 @@ func (c *Case) Judge(r merge.Result, failed error) error {
 	}
 	return errors.Join(
 		differ("how", r.How, c.How),
-		differ(result, string(r.Merged), string(c.wantedBytes[result])),
-		differ(vendors, string(r.Theirs), string(c.wantedBytes[vendors])),
+		differ(result, string(r.Merged), string(c.bytes[result])),
+		differ(vendors, string(r.Theirs), string(c.bytes[vendors])),
 		differ(conflicts, tell(r.Conflicts), c.texts[conflicts]),
 	)
 }

@@ -7,9 +7,23 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"testing"
 	"unicode/utf16"
 	"unicode/utf8"
 )
+
+func fillAll(t *testing.T) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "*", "*.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if err := fill("testdata", strings.TrimPrefix(file, "testdata")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
 
 // fill writes what comes out into a case that tells no outcome yet. Whoever adds a case
 // reads what it wrote: from then on it is what must come out.
