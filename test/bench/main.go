@@ -30,10 +30,17 @@ type row struct{ what, ours, peer, ratio, goal string }
 
 func main() {
 	short := flag.Bool("short", false, "small inputs: show that every measurement works")
+	only := flag.Bool("asking", false, "only compare how often a merge asks")
 	out := flag.String("o", "", "write the table between the markers of this Markdown file")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := measure(ctx, *short, *out)
+	var err error
+	if !*only {
+		err = measure(ctx, *short, *out)
+	}
+	if err == nil {
+		err = compareAsking(ctx, *short, *out)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -73,7 +80,7 @@ func measure(ctx context.Context, short bool, out string) error {
 	if out == "" {
 		return nil
 	}
-	return write(out, table)
+	return write(out, "bench", table)
 }
 
 func tableOf(rows []row) string {
@@ -86,9 +93,9 @@ func tableOf(rows []row) string {
 	return b.String()
 }
 
-// write puts the table between the markers of the document.
-func write(file, table string) error {
-	const start, end = "<!-- bench -->\n", "<!-- /bench -->"
+// write puts a table between its markers in the document.
+func write(file, marker, table string) error {
+	start, end := "<!-- "+marker+" -->\n", "<!-- /"+marker+" -->"
 	old, err := os.ReadFile(file)
 	if err != nil {
 		return err
@@ -96,7 +103,7 @@ func write(file, table string) error {
 	head, rest, ok := strings.Cut(string(old), start)
 	_, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		return fmt.Errorf("%s has no place for the table", file)
+		return fmt.Errorf("%s has no place for the table %s", file, marker)
 	}
 	return os.WriteFile(file, []byte(head+start+table+end+tail), 0o644)
 }
