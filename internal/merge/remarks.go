@@ -95,26 +95,17 @@ func heads(b, m, t string) string {
 }
 
 // cutHead cuts a head into blank lines, the comment lines behind them, and the rest.
-func cutHead(head string) (parts [3]string) {
-	at, part := 0, 0
+func cutHead(head string) [3]string {
+	blank, at := 0, 0 // where the blank lines and the comments end
 	for line := range strings.Lines(head) {
-		switch {
-		case !strings.HasSuffix(line, "\n"):
-			part = 2
-		case part == 0 && !isBlank(line):
-			part = 1
-			fallthrough
-		case part == 1:
-			if text := strings.TrimLeft(line, " \t\f"); !isBlank(line) && !strings.ContainsAny(text[:1], "#;!") {
-				part = 2
-			}
-		}
-		parts[part] += line
-		at += len(line)
-		if part == 2 {
-			parts[2] += head[at:]
+		text := strings.TrimLeft(line, " \t\f\r\n")
+		if !strings.HasSuffix(line, "\n") || text != "" && !strings.ContainsAny(text[:1], "#;!") {
 			break
 		}
+		if text == "" && blank == at {
+			blank += len(line)
+		}
+		at += len(line)
 	}
-	return parts
+	return [3]string{head[:blank], head[blank:at], head[at:]}
 }
