@@ -94,7 +94,7 @@ func (t Tree) Check() error {
 		return fmt.Errorf("manifest lists %d entries, the limit is %d", len(t.entries), MaxEntries)
 	}
 	for _, e := range t.entries {
-		if err := e.check(); err != nil {
+		if err := e.Check(); err != nil {
 			return fmt.Errorf("manifest entry %q: %w", e.Path, err)
 		}
 		if up, _, nested := cutLast(e.Path); nested {

@@ -60,7 +60,8 @@ func CheckTarget(link, target string) error {
 	return nil
 }
 
-func (e Entry) check() error {
+// Check refuses an entry that no manifest may list, whatever stands beside it.
+func (e Entry) Check() error {
 	if err := CheckPath(e.Path); err != nil {
 		return err
 	}
