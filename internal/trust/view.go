@@ -37,6 +37,7 @@ type View struct {
 	products    map[string][]release.Line         // product → lines that its role delegates
 	levels      map[release.Line][]release.Listed // lines asked for, ascending
 	expires     map[string]time.Time              // role → expiry
+	hotfix      hotfixKeys                        // as targets delegates them
 }
 
 // Lines returns the lines that the role of product lists, ordered by name; none when
@@ -139,6 +140,7 @@ func (v *Verifier) View(mode string, lines ...release.Line) (*View, error) {
 	view.expires[RoleTimestamp] = v.set.Timestamp.Signed.Expires
 	view.expires[RoleSnapshot] = v.set.Snapshot.Signed.Expires
 	view.expires[RoleTargets] = v.role(RoleTargets).Expires
+	view.hotfix = hotfixKeysOf(v.role(RoleTargets))
 	for _, line := range lines {
 		if err := v.addLine(view, line); err != nil {
 			return nil, err

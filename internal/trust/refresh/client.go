@@ -54,7 +54,10 @@ type Config struct {
 
 // Client refreshes and reads the trusted metadata in one folder. It is safe for
 // concurrent use, by several processes too.
-type Client struct{ cfg Config }
+type Client struct {
+	cfg     Config
+	passing map[string][]byte // what would be kept, by role; nil for what is removed. Only of [Client.Carried]
+}
 
 // New checks the configuration and fills in what is zero. Nothing is read yet.
 func New(cfg Config) (*Client, error) {
@@ -93,15 +96,7 @@ func setDefault[T comparable](field *T, value T) {
 func (c *Client) Refresh(ctx context.Context, lines ...release.Line) (*trust.View, error) {
 	var view *trust.View
 	err := c.locked(ctx, func(ctx context.Context, s *session) (err error) {
-		if err := s.refresh(ctx); err != nil {
-			return err
-		}
-		for _, line := range lines {
-			if err := s.line(ctx, line); err != nil {
-				return err
-			}
-		}
-		view, err = s.v.View(c.cfg.Mode, lines...)
+		view, err = s.view(ctx, lines)
 		return err
 	})
 	if err != nil {
@@ -126,16 +121,48 @@ func (c *Client) checkAge(view *trust.View) error {
 // fs.ErrNotExist too. While another process refreshes, what it has half done is waited
 // for.
 func (c *Client) Trusted(lines ...release.Line) (*trust.View, error) {
+	return c.settled(func() (*trust.View, error) { return c.kept(lines) })
+}
+
+// settled looks again while another process is at work and what it has half done fails.
+func (c *Client) settled(look func() (*trust.View, error)) (*trust.View, error) {
 	pause := time.NewTicker(lockPause)
 	defer pause.Stop()
 	for waited := time.Duration(0); ; waited += lockPause {
 		working := c.lockPresent()
-		view, err := c.kept(lines)
+		view, err := look()
 		if err == nil || !working && !c.lockPresent() || waited >= min(c.cfg.LockWait, maxTrustedWait) {
 			return view, err
 		}
 		<-pause.C
 	}
+}
+
+// Carried returns a view of metadata that were carried in, root chain to targets, and of
+// lines when they came along. They are judged as in the mode trust.Carried, beginning
+// with what the folder trusts already, or with the root of the pack: older ones than
+// those are transport, and the view is of what was trusted already.
+//
+// Nothing is written. A newer snapshot lists newer files of product and line, which are
+// not carried: kept, it would make the folder's own unusable until the next refresh.
+func (c *Client) Carried(ctx context.Context, from Remote, lines ...release.Line) (*trust.View, error) {
+	view, err := c.settled(func() (*trust.View, error) {
+		carried := &Client{cfg: c.cfg, passing: map[string][]byte{}}
+		carried.cfg.Mode, carried.cfg.Remote = trust.Carried, from
+		return carried.carried(ctx, lines)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return view, c.checkAge(view)
+}
+
+func (c *Client) carried(ctx context.Context, lines []release.Line) (*trust.View, error) {
+	s, err := c.open(c.cfg.Now())
+	if err != nil {
+		return nil, err
+	}
+	return s.view(ctx, lines)
 }
 
 // maxTrustedWait bounds the wait of [Client.Trusted]: a killed refresh leaves its lock

@@ -35,6 +35,19 @@ func (s *session) refresh(ctx context.Context) error {
 	return s.targets(ctx, trust.Step{Role: trust.RoleTargets, Parent: trust.RoleRoot})
 }
 
+// view refreshes, lines too, and returns what is trusted then.
+func (s *session) view(ctx context.Context, lines []release.Line) (*trust.View, error) {
+	if err := s.refresh(ctx); err != nil {
+		return nil, err
+	}
+	for _, line := range lines {
+		if err := s.line(ctx, line); err != nil {
+			return nil, err
+		}
+	}
+	return s.v.View(s.c.cfg.Mode, lines...)
+}
+
 // roots takes one root after the other until there is no next one.
 func (s *session) roots(ctx context.Context) error {
 	for range trust.MaxRotations {
@@ -225,6 +238,10 @@ func limit(role string, listed int64) int64 {
 // require fetches a file that must be there.
 func (s *session) require(ctx context.Context, file string, limit int64) ([]byte, error) {
 	data, err := s.fetch(ctx, file, limit)
+	if errors.Is(err, fs.ErrNotExist) && s.c.passing != nil {
+		return nil, problem.New(problem.Verification, "Get the file from the vendor again, or connect to the update service once.",
+			"The metadata that were carried in lack %s: %w", file, err)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, problem.New(problem.Unreachable, "Try again later; if it stays so, tell the vendor's support.",
 			"The update service has no %s: %w", file, err)
