@@ -29,7 +29,7 @@ func floors() [][]string {
 		{"entitlement", "fleet", "hotfix"},
 		{"entitlement/access"},
 		{"object", "blob", "plan", "trust", "merge", "archive", "delta"},
-		{"merge/formats", "merge/unified", "blob/dir", "blob/mem", "blob/blobtest", "trust/refresh", "trust/sign", "trust/online", "trust/trusttest", "api"},
+		{"merge/formats", "merge/unified", "blob/dir", "blob/mem", "blob/blobtest", "trust/refresh", "trust/sign", "trust/online", "trust/trusttest", "api", "bundle"},
 		{"fetch", "reconcile", "install", "fsck", "publish"},
 		{"update", "server", "sqlstore"},
 	}
