@@ -106,34 +106,7 @@ func (c *Client) OnlineKeys(ctx context.Context) (OnlineKeys, error) {
 // PutObject uploads an object of size stored bytes in its stored form. After a passing
 // trouble it is sent again when stored can seek.
 func (c *Client) PutObject(ctx context.Context, sum digest.Digest, stored io.Reader, size int64) error {
-	token, err := c.token(ctx)
-	if err != nil {
-		return err
-	}
-	seeker, again := stored.(io.Seeker)
-	var begin int64
-	if again {
-		if begin, err = seeker.Seek(0, io.SeekCurrent); err != nil {
-			return err
-		}
-	}
-	times := 1
-	if again {
-		times = tries
-	}
-	answer, err := c.repeat(ctx, times, func() (*http.Request, error) {
-		if again {
-			if _, err := seeker.Seek(begin, io.SeekStart); err != nil {
-				return nil, err
-			}
-		}
-		r, err := c.request(ctx, http.MethodPut, Prefix+"/publishing/objects/"+sum.String(), io.NopCloser(stored), token)
-		if err == nil {
-			r.ContentLength = size
-			r.Header.Set("Content-Type", "application/zstd")
-		}
-		return r, err
-	})
+	answer, err := c.upload(ctx, http.MethodPut, Prefix+"/publishing/objects/"+sum.String(), "application/zstd", stored, size)
 	if err != nil {
 		return err
 	}
@@ -142,6 +115,36 @@ func (c *Client) PutObject(ctx context.Context, sum digest.Digest, stored io.Rea
 		return c.refusal(answer)
 	}
 	return nil
+}
+
+// upload sends a body of size bytes and returns the answer; the caller closes it.
+func (c *Client) upload(ctx context.Context, method, path, kind string, body io.Reader, size int64) (*http.Response, error) {
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	seeker, again := body.(io.Seeker)
+	var begin int64
+	times := 1
+	if again {
+		times = tries
+		if begin, err = seeker.Seek(0, io.SeekCurrent); err != nil {
+			return nil, err
+		}
+	}
+	return c.repeat(ctx, times, func() (*http.Request, error) {
+		if again {
+			if _, err := seeker.Seek(begin, io.SeekStart); err != nil {
+				return nil, err
+			}
+		}
+		r, err := c.request(ctx, method, path, io.NopCloser(body), token)
+		if err == nil {
+			r.ContentLength = size
+			r.Header.Set("Content-Type", kind)
+		}
+		return r, err
+	})
 }
 
 // Metadata returns a file of the TUF repository, at most limit bytes of it or one more;
@@ -192,8 +195,13 @@ func (c *Client) Target(ctx context.Context, path string) (io.ReadCloser, error)
 // address may be relative to the service. An address that is no longer good is an
 // error of kind [problem.NotEntitled].
 func (c *Client) Object(ctx context.Context, address string, offset int64) (io.ReadCloser, int64, error) {
+	return c.ranged(ctx, address, "", offset)
+}
+
+// ranged opens a download at offset and returns its whole size.
+func (c *Client) ranged(ctx context.Context, address, token string, offset int64) (io.ReadCloser, int64, error) {
 	answer, err := c.repeat(ctx, tries, func() (*http.Request, error) {
-		r, err := c.request(ctx, http.MethodGet, address, nil, "")
+		r, err := c.request(ctx, http.MethodGet, address, nil, token)
 		if err == nil && offset > 0 {
 			r.Header.Set("Range", "bytes="+strconv.FormatInt(offset, 10)+"-")
 		}

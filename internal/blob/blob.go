@@ -49,6 +49,12 @@ func ObjectName(sum digest.Digest) string {
 	return "objects/" + hex[:2] + "/" + hex
 }
 
+// HotfixName returns the name of a hotfix's zip with that digest: hotfixes/ab/abcd….
+func HotfixName(sum digest.Digest) string {
+	hex := sum.String()
+	return "hotfixes/" + hex[:2] + "/" + hex
+}
+
 // MetadataName returns the name of a metadata file: metadata/FILE.
 func MetadataName(file string) string { return "metadata/" + file }
 

@@ -45,9 +45,9 @@ func (f StoreFinding) String() string {
 
 // StoreReport is what [Store.Judge] found.
 type StoreReport struct {
-	Roles, Levels, Objects int
-	Bytes                  int64 // of decoded objects
-	Findings               []StoreFinding
+	Roles, Levels, Objects, Hotfixes int
+	Bytes                            int64 // of decoded objects
+	Findings                         []StoreFinding
 }
 
 // Damaged reports whether any finding is damage.
@@ -69,6 +69,8 @@ type storeJudge struct {
 	wanted map[string]storeWanted // by hexadecimal digest
 	roles  map[string]storeRole   // current ones
 	signed map[string]storeLevel  // by target path; those that can be read
+
+	hotfixKeys []storeHotfixKeys // of every kept version of targets
 }
 
 // storeWanted is an object that published levels need.
@@ -83,7 +85,7 @@ type storeWanted struct {
 func (s Store) Judge(ctx context.Context) (StoreReport, error) {
 	j := &storeJudge{Store: s, wanted: map[string]storeWanted{}, roles: map[string]storeRole{}, signed: map[string]storeLevel{}}
 	for _, step := range []func(context.Context) error{
-		j.database, j.audit, j.metadata, j.levels, j.catalogue, j.objects,
+		j.database, j.audit, j.metadata, j.levels, j.catalogue, j.hotfixes, j.objects,
 	} {
 		if err := step(ctx); err != nil {
 			return j.report, err
@@ -175,6 +177,7 @@ func storeBadRows() []string {
 		`SELECT 'token of no user', id FROM tokens WHERE user_id NOT IN (SELECT id FROM users)`,
 		`SELECT 'subscription of no organisation', id FROM subscriptions WHERE organisation NOT IN (SELECT id FROM organisations)`,
 		`SELECT 'acceptance of no EULA', version FROM eula_acceptances WHERE version NOT IN (SELECT version FROM eulas)`,
+		`SELECT 'hotfix of no organisation', name FROM hotfixes WHERE organisation NOT IN (SELECT id FROM organisations)`,
 		`SELECT 'installation without a report', i.id FROM installations i
 		WHERE NOT EXISTS (SELECT 1 FROM reports r WHERE r.organisation = i.organisation AND r.installation = i.id)`,
 		`SELECT 'user whose role is none of ' || CASE WHEN organisation IS NULL THEN 'the vendor''s' ELSE 'an organisation''s' END, id FROM users

@@ -120,6 +120,9 @@ func (j *storeJudge) metadata(ctx context.Context) error {
 		if role == "root" {
 			roots = append(roots, r)
 		}
+		if role == "targets" {
+			j.noteHotfixKeys(r.signed, current)
+		}
 		if current {
 			j.roles[role] = r
 		}

@@ -85,6 +85,7 @@ func newStore(t *testing.T) store {
 	})
 	ok(t, err)
 	s.repo.PublishRoot()
+	s.delegateHotfixes()
 	s.repo.AddLevel(shop, 0)
 	s.repo.AddLevel(shop, 1)
 	s.repo.PublishOnline()
@@ -95,6 +96,7 @@ func newStore(t *testing.T) store {
 	by := entitlement.Actor{Name: "test"}
 	o, err := db.AddOrganisation(t.Context(), by, "Example Bank")
 	ok(t, err)
+	s.addHotfix(t, db, o.ID)
 	_, err = db.AddUser(t.Context(), by, entitlement.User{Organisation: o.ID, Email: "kim@bank.example", Role: entitlement.Operator}, "")
 	ok(t, err)
 	ok(t, db.AddReport(t.Context(), o.ID, storeNow, fleet.Report{Installation: strings.Repeat("a", 32), Product: "shop", Version: "1.0", Channel: "full", Operation: "update", Outcome: "ok"}))
@@ -161,7 +163,7 @@ func TestSoundStore(t *testing.T) {
 	if len(report.Findings) != 0 || report.Damaged() {
 		t.Errorf("findings %v", report.Findings)
 	}
-	if report.Levels != 2 || report.Objects != len(s.repo.Objects) || report.Roles != 6 || report.Bytes == 0 {
+	if report.Levels != 2 || report.Hotfixes != 1 || report.Objects != len(s.repo.Objects) || report.Roles != 6 || report.Bytes == 0 {
 		t.Errorf("report %+v", report)
 	}
 }

@@ -41,8 +41,9 @@ type Record struct {
 	For          string   `json:"for"`             // ORG, the name people know
 	Files        []File   `json:"files"`           // by path, at least one
 	release.Update
-	Restart *bool     `json:"restart,omitempty"` // needed afterwards; absent: yes
-	Created time.Time `json:"created"`           // UTC, whole seconds
+	Restart  *bool             `json:"restart,omitempty"`  // needed afterwards; absent: yes
+	Accepted map[string]string `json:"accepted,omitempty"` // validation rule → reason given
+	Created  time.Time         `json:"created"`            // UTC, whole seconds
 }
 
 // File is one path: what must stand there before and what stands there after.

@@ -31,6 +31,7 @@ import (
 	"uplevel/internal/publish"
 	"uplevel/internal/publish/signing"
 	"uplevel/internal/release"
+	"uplevel/internal/server/hotfixes"
 	"uplevel/internal/sqlstore"
 	"uplevel/internal/trust"
 	"uplevel/internal/trust/online"
@@ -48,6 +49,7 @@ type house struct {
 	base  string
 	ca    []byte
 	log   lockedBuffer
+	spool string
 
 	mu    sync.Mutex
 	clock time.Time
@@ -86,7 +88,7 @@ var desk = entitlement.Actor{Name: "desk"}
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, clock: today}
+	h := &house{t: t, clock: today, spool: t.TempDir()}
 	objects := stored{&h.blobs}
 	var err error
 	h.db, err = sqlstore.Open(t.Context(), sqlstore.Options{
@@ -97,10 +99,12 @@ func newHouse(t *testing.T) *house {
 	keys, err := online.NewKeys(rand.Reader)
 	h.fine(err)
 	h.door = &access.Door{Accounts: h.db, Tokens: h.db, Hasher: access.NewHasher(2), Now: h.now}
+	signer, rules := &online.Service{Keys: keys, Objects: objects, Now: h.now}, entitlement.Rules{Store: h.db, Now: h.now}
 	s := &Service{
-		Door: h.door, Rules: entitlement.Rules{Store: h.db, Now: h.now}, Catalogue: h.db, Metadata: h.db, Records: h.db,
-		Content: objects, Blobs: &h.blobs, Signer: &online.Service{Keys: keys, Objects: objects, Now: h.now}, Now: h.now,
-		Log: slog.New(slog.NewJSONHandler(&h.log, nil)),
+		Door: h.door, Rules: rules, Catalogue: h.db, Metadata: h.db, Records: h.db,
+		Content: objects, Blobs: &h.blobs, Signer: signer, Now: h.now,
+		Hotfixes: &hotfixes.Desk{Store: h.db, Rules: rules, Blobs: &h.blobs, Metadata: h.db, Signer: signer, Spool: h.spool},
+		Log:      slog.New(slog.NewJSONHandler(&h.log, nil)),
 	}
 	server := httptest.NewTLSServer(s.Handler(RoleAPI, RoleDelivery))
 	t.Cleanup(server.Close)

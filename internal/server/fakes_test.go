@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,10 +16,12 @@ import (
 	"uplevel/internal/digest"
 	"uplevel/internal/entitlement"
 	"uplevel/internal/fleet"
+	"uplevel/internal/hotfix"
 	"uplevel/internal/manifest"
 	"uplevel/internal/object"
 	"uplevel/internal/problem"
 	"uplevel/internal/release"
+	"uplevel/internal/server/hotfixes"
 	"uplevel/internal/trust/online"
 )
 
@@ -37,6 +40,7 @@ type world struct {
 	reports  []fleet.Report
 	accepted []string
 	logins   int
+	hotfix   []hotfix.Published
 	now      time.Time
 	log      bytes.Buffer
 }
@@ -47,15 +51,18 @@ func newWorld(t *testing.T) (*world, *Service) {
 	w.publish(0, release.Live, "file 0", "common")
 	w.publish(1, release.Live, "file 1", "common")
 	w.publish(2, release.Testing, "file 2", "common")
+	w.register("Own", 1, "zip of Own")
+	w.register("Other", 1, "zip of Other")
 	keys, err := online.NewKeys(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	clock := func() time.Time { return w.now }
+	signer := &online.Service{Keys: keys, Objects: w, Now: clock}
 	return w, &Service{
-		Door: w, Rules: w, Catalogue: w, Metadata: w, Records: w, Content: w, Blobs: &w.blobs,
-		Signer: &online.Service{Keys: keys, Objects: w, Now: clock}, Now: clock,
-		Log: slog.New(slog.NewJSONHandler(&w.log, nil)),
+		Door: w, Rules: w, Catalogue: w, Metadata: w, Records: w, Content: w, Blobs: &w.blobs, Signer: signer, Now: clock,
+		Hotfixes: &hotfixes.Desk{Store: w, Rules: w, Blobs: &w.blobs, Metadata: w, Signer: signer, Spool: t.TempDir()},
+		Log:      slog.New(slog.NewJSONHandler(&w.log, nil)),
 	}
 }
 
@@ -196,4 +203,54 @@ func (w *world) Missing(_ context.Context, sums []digest.Digest) ([]digest.Diges
 		}
 	}
 	return missing, nil
+}
+
+// register keeps a hotfix of an organisation whose id is its name in small letters.
+func (w *world) register(organisation string, n int, zip string) {
+	w.t.Helper()
+	h := hotfix.Published{Zip: release.Ref{Sum: digest.Of([]byte(zip)), Size: int64(len(zip))}, Record: hotfix.Record{
+		Format: 1, Name: hotfix.Name(organisation, n), Product: line.Product, Version: line.Version, Channel: line.Channel, Levels: []int{1}, Sequence: n,
+		Organisation: strings.ToLower(organisation), For: organisation, Created: today,
+	}}
+	if err := w.blobs.Put(w.t.Context(), blob.HotfixName(h.Zip.Sum), strings.NewReader(zip)); err != nil {
+		w.t.Fatal(err)
+	}
+	w.hotfix = append(w.hotfix, h)
+}
+
+func (w *world) AddHotfix(_ context.Context, _ entitlement.Actor, h hotfix.Published) error {
+	w.hotfix = append(w.hotfix, h)
+	return nil
+}
+
+func (w *world) Hotfix(_ context.Context, product, version, name string) (hotfix.Published, error) {
+	for _, h := range w.hotfix {
+		if h.Product == product && h.Version == version && h.Name == name {
+			return h, nil
+		}
+	}
+	return hotfix.Published{}, fs.ErrNotExist
+}
+
+func (w *world) Hotfixes(_ context.Context, l release.Line, organisation string) ([]hotfix.Published, error) {
+	var all []hotfix.Published
+	for _, h := range w.hotfix {
+		if h.Line() == l && (organisation == "" || h.Organisation == organisation) {
+			all = append(all, h)
+		}
+	}
+	return all, nil
+}
+
+func (w *world) OrganisationByID(_ context.Context, id string) (entitlement.Organisation, error) {
+	for _, name := range []string{"Own", "Other"} {
+		if id == strings.ToLower(name) {
+			return entitlement.Organisation{ID: id, Name: name}, nil
+		}
+	}
+	return entitlement.Organisation{}, fs.ErrNotExist
+}
+
+func (w *world) OrganisationByName(ctx context.Context, name string) (entitlement.Organisation, error) {
+	return w.OrganisationByID(ctx, strings.ToLower(name))
 }

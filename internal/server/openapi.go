@@ -108,6 +108,7 @@ func describeRest(o *huma.OpenAPI) {
 		Summary: "Upload an object in its stored form", Security: []map[string][]string{{"token": {}}},
 		Parameters: []*huma.Param{text("path", "digest")}, RequestBody: &huma.RequestBody{Required: true, Content: bytesOf("application/zstd")},
 	}, "204", "")
+	describeHotfixes(o, add, text, bytesOf(api.HotfixZip))
 	add(&huma.Operation{
 		Method: http.MethodGet, Path: api.ObjectsPath + "{digest}", OperationID: "get-object", Summary: "An object in its stored form, with ranges",
 		Parameters: []*huma.Param{text("path", "digest"), text("query", "expires"), text("query", "key"), text("query", "signature")},
@@ -120,4 +121,20 @@ func describeRest(o *huma.OpenAPI) {
 		Method: http.MethodGet, Path: api.TargetsPath + "{product}/{version}/{channel}/{file}", OperationID: "get-target", Summary: "A release record, by its consistent name",
 		Parameters: []*huma.Param{text("path", "product"), text("path", "version"), text("path", "channel"), text("path", "file")},
 	}, "200", "application/json")
+}
+
+func describeHotfixes(o *huma.OpenAPI, add func(op *huma.Operation, success, kind string), text func(where, name string) *huma.Param, zip map[string]*huma.MediaType) {
+	token := []map[string][]string{{"token": {}}}
+	add(&huma.Operation{
+		Method: http.MethodGet, Path: api.HotfixesPath + "/{product}/{version}/{name}", OperationID: "get-hotfix-zip",
+		Summary: "The zip of a hotfix of the caller's organisation, with ranges", Security: token,
+		Parameters: []*huma.Param{text("path", "product"), text("path", "version"), text("path", "name")},
+	}, "200", api.HotfixZip)
+	register := &huma.Operation{
+		Method: http.MethodPost, Path: api.RegisterHotfixPath, OperationID: "post-publishing-hotfixes",
+		Summary: "Register the zip of a hotfix", Security: token, RequestBody: &huma.RequestBody{Required: true, Content: zip},
+	}
+	add(register, "200", "")
+	answer := o.Components.Schemas.Schema(reflect.TypeFor[api.HotfixAnswer](), true, "HotfixAnswer")
+	register.Responses["200"].Content = map[string]*huma.MediaType{"application/json": {Schema: answer}}
 }

@@ -58,6 +58,8 @@ func (s *Service) operations(mux *http.ServeMux) huma.API {
 	get(a, "eula", "The EULA in force", s.eula)
 	get(a, "vendor", "Who the vendor is", s.vendor)
 	get(a, "publishing/online-keys", "Public keys of snapshot and timestamp", s.onlineKeys)
+	get(a, "publishing/organisations", "Who is called that", s.organisation)
+	get(a, "hotfixes", "Hotfixes of the caller's organisation", s.listHotfixes)
 	get(a, "products/{product}/{version}/channels/{channel}/levels", "Levels that the caller may see", s.levels)
 	describeRest(a.OpenAPI())
 	return a

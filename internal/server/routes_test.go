@@ -71,6 +71,14 @@ func TestWhoMayDoWhat(t *testing.T) {
 		{"POST", "/api/v1/publishing/metadata", `{"metadata":[]}`, "11333335335"},
 		{"GET", "/api/v1/publishing/online-keys", "", "11333332332"},
 		{"PUT", "/api/v1/publishing/objects/" + sum, "no zstd", "11333335335"},
+		{"POST", "/api/v1/publishing/hotfixes", "no zip", "11333335335"},
+		{"GET", "/api/v1/publishing/organisations?name=Own", "", "11333332332"},
+		{"GET", "/api/v1/publishing/organisations?name=Nobody", "", "11333334334"},
+		{"GET", "/api/v1/hotfixes?product=shop&version=1.0&channel=full", "", "11222332222"},
+		{"GET", "/api/v1/hotfixes/shop/1.0/Own-hf1", "", "11232432342"},
+		{"GET", "/api/v1/hotfixes/shop/1.0/Own-hf2", "", "11434434344"},
+		{"GET", "/api/v1/hotfixes/shop/2.0/Own-hf1", "", "11434434344"},
+		{"GET", "/api/v1/hotfixes/shop/1.0/Other-hf1", "", "11434432342"},
 		{"GET", "/tuf/timestamp.json", "", "22222222222"},
 		{"GET", "/tuf/9.root.json", "", "44444444444"},
 		{"GET", "/healthz", "", "22222222222"},
@@ -230,5 +238,43 @@ func TestTargetsHaveConsistentNames(t *testing.T) {
 		if got := ask(h, "GET", "/tuf/targets/shop/1.0/full/"+bad, "", "").Code; got != http.StatusNotFound {
 			t.Errorf("%s: %d", bad, got)
 		}
+	}
+}
+
+// TestHotfixesAreForTheirOrganisation compares what each sees, and that what is another's
+// looks as if it were not there.
+func TestHotfixesAreForTheirOrganisation(t *testing.T) {
+	t.Parallel()
+	_, s := newWorld(t)
+	h := s.Handler(RoleAPI)
+	for token, want := range map[string]string{
+		"operator": "Own-hf1", "security": "Own-hf1", "release-engineer": "Own-hf1 Other-hf1", "support": "", "subscription-manager": "",
+	} {
+		got := ask(h, "GET", "/api/v1/hotfixes?product=shop&version=1.0", token, "")
+		var all []api.Hotfix
+		if err := json.Unmarshal(got.Body.Bytes(), &all); err != nil || all == nil {
+			t.Fatalf("%s: %v %s", token, err, got.Body)
+		}
+		var names []string
+		for _, one := range all {
+			names = append(names, one.Name)
+		}
+		if strings.Join(names, " ") != want {
+			t.Errorf("%s sees %v", token, names)
+		}
+	}
+	got := ask(h, "GET", "/api/v1/hotfixes/shop/1.0/Own-hf1.zip", "operator", "")
+	if got.Code != 200 || got.Body.String() != "zip of Own" || got.Header().Get("Content-Type") != api.HotfixZip ||
+		got.Header().Get("Content-Disposition") != `attachment; filename="shop-1.0-Own-hf1.zip"` || !strings.HasPrefix(got.Header().Get("Cache-Control"), "private") {
+		t.Errorf("%d %q %v", got.Code, got.Body, got.Header())
+	}
+	if part := ask(h, "GET", "/api/v1/hotfixes/shop/1.0/Own-hf1", "operator", "", "Range", "bytes=4-"); part.Code != 206 || part.Body.String() != "of Own" {
+		t.Errorf("range: %d %q", part.Code, part.Body)
+	}
+	hidden := ask(h, "GET", "/api/v1/hotfixes/shop/1.0/Other-hf1", "operator", "").Body.String()
+	absent := ask(h, "GET", "/api/v1/hotfixes/shop/1.0/Other-hf2", "operator", "").Body.String()
+	cut := func(text string) string { return text[:strings.Index(text, "request_id")] }
+	if cut(hidden) != cut(absent) {
+		t.Errorf("another's shows:\n%s%s", hidden, absent)
 	}
 }

@@ -69,6 +69,7 @@ type Service struct {
 	Catalogue   Catalogue
 	Metadata    Metadata
 	Records     Records
+	Hotfixes    Hotfixes
 	Content     Content
 	Blobs       blob.Store
 	Signer      *online.Service
@@ -115,6 +116,8 @@ func (s *Service) routeAPI(mux *http.ServeMux) {
 	})
 	mux.Handle("/api/", gzhttp.GzipHandler(tagged(s.known(inner))))
 	mux.HandleFunc("PUT "+api.Prefix+"/publishing/objects/{digest}", s.putObject)
+	mux.HandleFunc("POST "+api.RegisterHotfixPath, s.registerHotfix)
+	mux.HandleFunc("GET "+api.HotfixesPath+"/{product}/{version}/{name}", s.hotfixZip)
 }
 
 func (s *Service) routeDelivery(mux *http.ServeMux) {

@@ -36,6 +36,10 @@
 //	              Lines(ctx, product string) ([]release.Line, error)
 //	              Levels(ctx, line release.Line) ([]release.Published, error) // ascending, every state
 //	              Level(ctx, line release.Line, level int) (release.Published, error)
+//	Hotfixes      OrganisationByID(ctx, id string) (entitlement.Organisation, error)
+//	              AddHotfix(ctx, by, h hotfix.Published) error // a name that is taken: fs.ErrExist
+//	              Hotfix(ctx, product, version, name string) (hotfix.Published, error)
+//	              Hotfixes(ctx, line release.Line, organisation string) ([]hotfix.Published, error) // "": of all
 //	Reports       AddReport(ctx, organisation string, at time.Time, r fleet.Report) error
 //	              Installations(ctx, organisation string) ([]fleet.Installation, error) // fleet.Store
 //	Settings      Vendor(ctx) (api.Vendor, error)
