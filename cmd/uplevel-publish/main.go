@@ -89,7 +89,7 @@ func (p *program) tell(err error) int {
 func (p *program) root() *cobra.Command {
 	root := group(name, "Publish builds as update levels",
 		p.keysCommand(), p.productCommand(), p.levelCommand(), p.validateCommand(),
-		p.packCommand(), p.promoteCommand(), p.withdrawCommand())
+		p.packCommand(), p.promoteCommand(), p.withdrawCommand(), p.hotfixCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.fromEnvironment(cmd.Flags()) }
 	root.CompletionOptions.DisableDefaultCmd = true

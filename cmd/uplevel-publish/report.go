@@ -31,9 +31,9 @@ func (p *program) told(out publish.Outcome, err error) error {
 
 func (p *program) printReport(r publish.Report) {
 	c := r.Changes
-	fmt.Fprintf(p.stdout, "Level %s of %s: %d files added, %d modified, %d removed\n", r.Line.LevelName(r.Level), r.Line,
+	fmt.Fprintf(p.stdout, "%s: %d files added, %d modified, %d removed\n", r.What(),
 		len(c.Added), len(c.Modified), len(c.Removed))
-	if r.Level > 0 {
+	if r.Level > 0 || r.Hotfix != "" {
 		p.printPaths("+", c.Added, r.Notes.Attribution)
 		p.printPaths("~", c.Modified, r.Notes.Attribution)
 		p.printPaths("-", c.Removed, r.Notes.Attribution)

@@ -32,7 +32,7 @@ func (p *program) publisher(ctx context.Context) (*publish.Publisher, error) {
 		return nil, err
 	}
 	return &publish.Publisher{
-		Store: client, Cache: filepath.Join(cache, "publish"), Now: p.now, Say: p.say,
+		Store: client, Registry: client, Cache: filepath.Join(cache, "publish"), Now: p.now, Say: p.say,
 		Objects: &fetch.Fetcher{Source: client, Dir: filepath.Join(cache, "objects")},
 		Signer: &signing.Signer{
 			Service: client, Remote: client, Now: p.now,

@@ -34,10 +34,19 @@ type LevelRequest struct {
 type Report struct {
 	Line     release.Line
 	Level    int
+	Hotfix   string // name, when it is one on that level
 	Changes  release.Changes
 	Notes    release.Notes
 	Findings []validate.Finding
 	Refusing []validate.Finding // those that refuse publishing
+}
+
+// What names what was judged: Level 1.0.2 of shop-1.0, Hotfix ACME-hf1 of shop-1.0.
+func (r Report) What() string {
+	if r.Hotfix != "" {
+		return fmt.Sprintf("Hotfix %s of %s", r.Hotfix, r.Line)
+	}
+	return fmt.Sprintf("Level %s of %s", r.Line.LevelName(r.Level), r.Line)
 }
 
 // Error returns the refusal of a level with findings that refuse, or nil.
@@ -47,7 +56,7 @@ func (r Report) Error() error {
 	}
 	return problem.New(problem.Refused,
 		fmt.Sprintf("Correct the build or the notes, or accept in writing: --accept '%s=REASON'.", r.Refusing[0].Rule),
-		"Level %s is refused by %d rules, %s first", r.Line.LevelName(r.Level), len(r.Refusing), r.Refusing[0].Rule)
+		"%s is refused by %d rules, %s first", r.What(), len(r.Refusing), r.Refusing[0].Rule)
 }
 
 // draft is a level on its way.
@@ -109,7 +118,7 @@ func (p *Publisher) Level(ctx context.Context, req LevelRequest) (Outcome, error
 		Rules: d.former.record.Rules, Platform: d.former.record.Platform, Created: p.Now().UTC(),
 	}
 	listing := release.Listing{State: req.State, Floor: req.Floor, SupportEnds: d.former.SupportEnds}
-	bundles := []bundle{}
+	bundles := []publication{}
 	if d.first {
 		zero, err := p.sameStart(ctx, d)
 		if err != nil {
@@ -117,7 +126,7 @@ func (p *Publisher) Level(ctx context.Context, req LevelRequest) (Outcome, error
 		}
 		bundles = append(bundles, zero)
 	}
-	level, err := makeBundle(record, listing, d.manifest, d.Notes)
+	level, err := makePublication(record, listing, d.manifest, d.Notes)
 	if err != nil {
 		return out, err
 	}
@@ -292,23 +301,23 @@ func (p *Publisher) scan(ctx context.Context, line release.Line, name string) (*
 
 // sameStart makes level 0 of a channel that starts: the manifest, notes and rules of
 // the default channel's level 0, with a record of its own.
-func (p *Publisher) sameStart(ctx context.Context, d *draft) (bundle, error) {
+func (p *Publisher) sameStart(ctx context.Context, d *draft) (publication, error) {
 	from := d.former
 	text, err := p.content(ctx, from.Line(), 0, from.record.Notes, release.MaxNotes)
 	if err != nil {
-		return bundle{}, err
+		return publication{}, err
 	}
 	notes, err := release.ParseNotes(text)
 	if err != nil {
-		return bundle{}, err
+		return publication{}, err
 	}
 	record := from.record
 	record.Channel = d.Line.Channel
-	return makeBundle(record, from.Listing, from.manifest, notes)
+	return makePublication(record, from.Listing, from.manifest, notes)
 }
 
 // release uploads objects, signs, and submits the metadata last.
-func (p *Publisher) release(ctx context.Context, d *draft, bundles []bundle, out Outcome) (Outcome, error) {
+func (p *Publisher) release(ctx context.Context, d *draft, bundles []publication, out Outcome) (Outcome, error) {
 	// Keys first: a wrong passphrase is told before anything travels.
 	docs, err := p.signLevels(bundles, d.first)
 	if err != nil {

@@ -56,7 +56,7 @@ func (p *Publisher) AddProduct(ctx context.Context, req ProductRequest) (Outcome
 		Format: 1, Product: req.Line.Product, Version: req.Line.Version, Channel: req.Line.Channel,
 		Rules: req.Rules, Platform: req.Platform, Created: p.Now().UTC(),
 	}
-	b, err := makeBundle(record, release.Listing{State: release.Live, SupportEnds: req.SupportedUntil}, d.manifest, d.Notes)
+	b, err := makePublication(record, release.Listing{State: release.Live, SupportEnds: req.SupportedUntil}, d.manifest, d.Notes)
 	if err != nil {
 		return out, err
 	}
@@ -165,7 +165,7 @@ func (p *Publisher) SetState(ctx context.Context, req StateRequest) (Outcome, er
 		out.Already = true
 		return out, nil
 	}
-	docs, err := p.signLevels([]bundle{{listed: changed}}, false)
+	docs, err := p.signLevels([]publication{{listed: changed}}, false)
 	if err != nil {
 		return out, err
 	}

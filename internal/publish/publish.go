@@ -33,12 +33,13 @@ type Objects interface {
 
 // Publisher publishes with the keys of one folder to one service.
 type Publisher struct {
-	Signer  *signing.Signer
-	Store   Store
-	Objects Objects
-	Cache   string // folder for scan caches and small objects
-	Now     func() time.Time
-	Say     func(line string) // progress, one line each; nil: silence
+	Signer   *signing.Signer
+	Store    Store
+	Objects  Objects
+	Registry Registry // of hotfixes; only [Publisher.Hotfix] uses it
+	Cache    string   // folder for scan caches and small objects
+	Now      func() time.Time
+	Say      func(line string) // progress, one line each; nil: silence
 }
 
 func (p *Publisher) say(format string, args ...any) {

@@ -34,6 +34,8 @@ type service struct {
 	current map[string]online.File
 	files   map[string][]byte
 
+	hotfixes map[string][]byte // zips by name
+
 	asked, puts int
 	broken      func(call string) error // fails a call before it does anything
 	lose        func(call string) error // fails a call after it was done
@@ -45,7 +47,7 @@ func newService(t testing.TB, now func() time.Time) *service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &service{objects: map[digest.Digest][]byte{}, current: map[string]online.File{}, files: map[string][]byte{}}
+	s := &service{objects: map[digest.Digest][]byte{}, current: map[string]online.File{}, files: map[string][]byte{}, hotfixes: map[string][]byte{}}
 	s.online = online.Service{Keys: keys, Objects: stored{s}, Now: now}
 	return s
 }
@@ -228,7 +230,7 @@ func newDesk(t testing.TB) *desk {
 	d.service = newService(t, now)
 	dir := t.TempDir()
 	d.Publisher = &Publisher{
-		Store: d.service, Objects: d.service, Cache: filepath.Join(dir, "cache"), Now: now,
+		Store: d.service, Objects: d.service, Registry: d.service, Cache: filepath.Join(dir, "cache"), Now: now,
 		Signer: &signing.Signer{
 			Service: d.service, Remote: d.service, Now: now,
 			Folder: &sign.Folder{

@@ -154,7 +154,7 @@ func (h *house) publisher() *publish.Publisher {
 	c := h.client(token)
 	dir := h.t.TempDir()
 	return &publish.Publisher{
-		Store: c, Objects: &fetch.Fetcher{Source: c, Dir: filepath.Join(dir, "objects")}, Cache: filepath.Join(dir, "cache"), Now: h.now,
+		Store: c, Registry: c, Objects: &fetch.Fetcher{Source: c, Dir: filepath.Join(dir, "objects")}, Cache: filepath.Join(dir, "cache"), Now: h.now,
 		Signer: &signing.Signer{
 			Service: c, Remote: c, Now: h.now,
 			Folder: &sign.Folder{

@@ -12,25 +12,25 @@ import (
 	"uplevel/internal/trust/sign"
 )
 
-// bundle is one level ready to be listed: its listing and the objects made for it.
-type bundle struct {
+// publication is one level ready to be listed: its listing and the objects made for it.
+type publication struct {
 	listed   release.Listed
 	record   []byte
 	manifest []byte
 	notes    []byte
 }
 
-// makeBundle binds manifest and notes to a record and the record to a listing.
-func makeBundle(record release.Record, listing release.Listing, text []byte, notes release.Notes) (bundle, error) {
+// makePublication binds manifest and notes to a record and the record to a listing.
+func makePublication(record release.Record, listing release.Listing, text []byte, notes release.Notes) (publication, error) {
 	noteText, err := notes.Bytes()
 	if err != nil {
-		return bundle{}, err
+		return publication{}, err
 	}
 	record.Manifest = release.Ref{Sum: digest.Of(text), Size: int64(len(text))}
 	record.Notes = release.Ref{Sum: digest.Of(noteText), Size: int64(len(noteText))}
 	data, err := record.Bytes()
 	if err != nil {
-		return bundle{}, err
+		return publication{}, err
 	}
 	regular, security := notes.Counts()
 	listing.Product, listing.Version, listing.Channel, listing.Level = record.Product, record.Version, record.Channel, record.Level
@@ -38,18 +38,18 @@ func makeBundle(record release.Record, listing release.Listing, text []byte, not
 	if listing.Published.IsZero() {
 		listing.Published = record.Created.Truncate(time.Second)
 	}
-	return bundle{
+	return publication{
 		listed: release.Listed{Listing: listing, Record: release.Ref{Sum: digest.Of(data), Size: int64(len(data))}},
 		record: data, manifest: text, notes: noteText,
 	}, nil
 }
 
-func (b bundle) uploads() []upload {
+func (b publication) uploads() []upload {
 	return []upload{bytesUpload(b.manifest), bytesUpload(b.notes), bytesUpload(b.record)}
 }
 
 // keep stores what the next publication will read in the cache.
-func (b bundle) keep(p *Publisher) {
+func (b publication) keep(p *Publisher) {
 	for _, data := range [][]byte{b.manifest, b.notes, b.record} {
 		p.keepObject(digest.Of(data), data)
 	}
@@ -60,7 +60,7 @@ const renewWhen = 60 * 24 * time.Hour
 
 // signLevels returns the documents that list bundles, all of one line. A product's
 // role that soon runs out is renewed along with them.
-func (p *Publisher) signLevels(bundles []bundle, newLine bool) ([]api.RoleMetadata, error) {
+func (p *Publisher) signLevels(bundles []publication, newLine bool) ([]api.RoleMetadata, error) {
 	line := bundles[0].listed.Line()
 	role := release.ProductRole(line.Product)
 	keys, err := p.Signer.Folder.Keys(role)
@@ -107,7 +107,7 @@ func (p *Publisher) signLevels(bundles []bundle, newLine bool) ([]api.RoleMetada
 	return append(docs, api.RoleMetadata{Role: line.Role(), Data: data}), nil
 }
 
-func listings(bundles []bundle) []release.Listed {
+func listings(bundles []publication) []release.Listed {
 	all := make([]release.Listed, len(bundles))
 	for i, b := range bundles {
 		all[i] = b.listed
@@ -117,7 +117,7 @@ func listings(bundles []bundle) []release.Listed {
 
 // signProduct returns the documents that start a product version with level 0. The
 // product's key is made when targets does not delegate the product yet.
-func (p *Publisher) signProduct(b bundle) ([]api.RoleMetadata, error) {
+func (p *Publisher) signProduct(b publication) ([]api.RoleMetadata, error) {
 	line := b.listed.Line()
 	role := release.ProductRole(line.Product)
 	targets, err := p.Signer.Folder.Document(trust.RoleTargets)
@@ -129,7 +129,7 @@ func (p *Publisher) signProduct(b bundle) ([]api.RoleMetadata, error) {
 		return nil, err
 	}
 	if slices.Contains(facts.Delegated, role) {
-		return p.signLevels([]bundle{b}, true)
+		return p.signLevels([]publication{b}, true)
 	}
 	signers, err := p.Signer.Folder.Keys(trust.RoleTargets)
 	if err != nil {
