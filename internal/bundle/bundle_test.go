@@ -171,7 +171,7 @@ func TestAZipIsOneForEverybody(t *testing.T) {
 	var names []string
 	for _, f := range z.File {
 		names = append(names, f.Name[:min(len(f.Name), 12)])
-		if f.Mode() != 0o644 || !f.Modified.Equal(day0) && f.ModTime().Unix() != day0.Unix() { //nolint:staticcheck // there is no extended time
+		if f.Mode() != 0o644 || !f.Modified.Equal(day0) && f.ModTime().Unix() != day0.Unix() {
 			t.Errorf("%s: %s %s", f.Name, f.Mode(), f.Modified)
 		}
 		r, err := f.Open()

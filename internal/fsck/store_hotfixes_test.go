@@ -50,7 +50,10 @@ func (s store) addHotfix(t *testing.T, db *sqlstore.DB, organisation string) {
 		role    string
 		version int64
 	}{
-		{trust.RoleRoot, 1}, {trust.RoleRoot, 2}, {trust.RoleTimestamp, 0}, {trust.RoleSnapshot, s.repo.Snapshot.Signed.Version},
+		{trust.RoleRoot, 1},
+		{trust.RoleRoot, 2},
+		{trust.RoleTimestamp, 0},
+		{trust.RoleSnapshot, s.repo.Snapshot.Signed.Version},
 		{trust.RoleTargets, s.repo.Roles[trust.RoleTargets].Signed.Version},
 	} {
 		name := trust.FileName(f.role, f.version)

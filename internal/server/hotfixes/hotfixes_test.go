@@ -87,7 +87,9 @@ type repository struct{ repo *trusttest.Repo }
 func (r repository) Current(_ context.Context, role string) (online.File, error) {
 	return online.File{Role: role, Data: r.repo.Current(role)}, nil
 }
+
 func (r repository) Versions(context.Context) (map[string]int64, error) { return nil, fs.ErrNotExist }
+
 func (r repository) Put(context.Context, online.File) error {
 	return errors.New("something was changed")
 }
@@ -270,5 +272,27 @@ func TestOpenTellsTroubleFromAbsence(t *testing.T) {
 	}
 	if err := open(); err == nil || errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("registered and not stored: %v", err)
+	}
+}
+
+// unpublished is a vendor's metadata before the first submission.
+type unpublished struct{ repository }
+
+func (unpublished) Current(context.Context, string) (online.File, error) {
+	return online.File{}, fs.ErrNotExist
+}
+
+func (w unready) ChangeMetadata(_ context.Context, fn func(repo online.Repository) error) error {
+	return fn(unpublished{})
+}
+
+type unready struct{ *world }
+
+func TestNothingIsRegisteredBeforeTheVendorHasARoot(t *testing.T) {
+	t.Parallel()
+	w, d := newDesk(t)
+	d.Metadata = unready{w}
+	if _, _, err := d.register(t, w.zip(t)); problem.KindOf(err) != problem.Verification {
+		t.Errorf("%v", err)
 	}
 }

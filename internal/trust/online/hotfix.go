@@ -2,7 +2,9 @@ package online
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"uplevel/internal/trust"
@@ -14,6 +16,9 @@ func (s *Service) Hotfix(ctx context.Context, repo Repository, envelope []byte) 
 	files := map[string][]byte{}
 	for _, role := range []string{trust.RoleRoot, trust.RoleTimestamp, trust.RoleSnapshot, trust.RoleTargets} {
 		f, err := repo.Current(ctx, role)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, refuse(role, "it is not published yet")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the current %s: %w", role, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"testing"
 	"time"
@@ -166,10 +167,7 @@ func TestCarriedMetadataThatProveNothing(t *testing.T) {
 		if name == "1.root.json" {
 			continue // the pack has it
 		}
-		cut := carriedFiles{}
-		for n, data := range whole {
-			cut[n] = data
-		}
+		cut := maps.Clone(whole)
 		delete(cut, name)
 		_, err := h.client().Carried(t.Context(), cut)
 		if name == "2.root.json" {

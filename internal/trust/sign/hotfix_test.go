@@ -39,7 +39,7 @@ func TestEnvelopesAreDSSE(t *testing.T) {
 		key := must(NewKey(trust.RoleHotfix, rand.Reader))(t)
 		public := must(key.Public())(t)
 		keys = append(keys, key)
-		outsiders = append(outsiders, outsider{must(public.ID())(t), ed25519.PublicKey(key.private.Public().(ed25519.PublicKey))})
+		outsiders = append(outsiders, outsider{must(public.ID())(t), key.private.Public().(ed25519.PublicKey)})
 	}
 	data := must(Hotfix([]byte(`{"a":"ü"}`), keys))(t)
 	again := must(Hotfix([]byte(`{"a":"ü"}`), []Key{keys[1], keys[0]}))(t)
