@@ -22,9 +22,11 @@ type Kind string
 
 // The kinds of plan.
 const (
-	Update Kind = "update"
-	Revert Kind = "revert"
-	Repair Kind = "repair"
+	Update       Kind = "update"
+	Revert       Kind = "revert"
+	Repair       Kind = "repair"
+	Hotfix       Kind = "hotfix"        // a hotfix is laid over the level
+	RevertHotfix Kind = "revert-hotfix" // the last hotfix is taken away
 )
 
 // Action is what happens, or pointedly does not happen, at one path.
@@ -71,12 +73,14 @@ type Outcome struct {
 	Inside *Inside         `json:"inside,omitempty"` // how the content was merged, or could be in part
 }
 
-// Point is one state of an installation: a level of a channel by its signed digests.
+// Point is one state of an installation: a level of a channel by its signed digests, and
+// the hotfixes on it.
 type Point struct {
 	Channel  string      `json:"channel"`
 	Level    int         `json:"level"`
 	Record   release.Ref `json:"record"`
 	Manifest release.Ref `json:"manifest"`
+	Hotfixes []Applied   `json:"hotfixes,omitempty"` // in the order they were applied
 }
 
 // Floor is a level on the way whose instructions must not be missed.
@@ -141,9 +145,9 @@ func (o Outcome) isDir() bool {
 // Conflicts returns the paths of unresolved conflicts.
 func (p *Plan) Conflicts() []string { return p.Paths(Conflict) }
 
-// Empty reports whether the plan changes neither disk nor level.
+// Empty reports whether the plan changes neither disk nor level nor hotfixes.
 func (p *Plan) Empty() bool {
-	if p.From != p.To {
+	if !p.From.Same(p.To) {
 		return false
 	}
 	return !slices.ContainsFunc(p.Outcomes, func(o Outcome) bool {
@@ -220,7 +224,7 @@ func (o Outcome) check(kind Kind) error {
 			return fmt.Errorf("%s without a result", o.Action)
 		}
 		// What a revert brings back may be the operator's own link, which may lead anywhere.
-		if o.Result.Kind == manifest.Link && kind != Revert {
+		if o.Result.Kind == manifest.Link && kind != Revert && kind != RevertHotfix {
 			return manifest.CheckTarget(o.Path, o.Result.Target)
 		}
 	case Remove:
