@@ -1,7 +1,6 @@
 package fsck
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,9 +9,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,7 +23,8 @@ import (
 // HomeReport is the judgement of an installation.
 type HomeReport struct {
 	Level      int      // as state.json says
-	Pristine   int      // files as the manifest lists them
+	Hotfixes   []string // names of those applied, as state.json says
+	Pristine   int      // files as the manifest lists them, or as a hotfix has them
 	Customised []string // files with other content
 	Missing    []string // listed and not there
 	Modes      []string // files and folders with other permission bits, where systems have them
@@ -39,6 +41,7 @@ type homeState struct {
 		Sum  string `json:"sum"`
 		Size int64  `json:"size"`
 	} `json:"manifest"`
+	Hotfixes []homeHotfix `json:"hotfixes"`
 }
 
 // Home judges the installation at dir with code of its own: whether it is wholly at the
@@ -66,7 +69,16 @@ func Home(dir string) (HomeReport, error) {
 	if int64(text.Len()) != state.Manifest.Size {
 		j.find("the manifest has %d bytes, state.json says %d", text.Len(), state.Manifest.Size)
 	}
-	return j.report, j.files(text.Bytes())
+	listed, err := parseManifest(text.Bytes())
+	if err != nil {
+		return j.report, err
+	}
+	for _, h := range state.Hotfixes {
+		j.report.Hotfixes = append(j.report.Hotfixes, h.Name)
+		j.overlay(listed, h)
+	}
+	j.files(listed)
+	return j.report, nil
 }
 
 // What is read whole is read up to these many bytes; a file or object may have maxFile.
@@ -179,62 +191,65 @@ func (j *homeJudge) object(name string, w io.Writer, limit int64) error {
 // config compares what other programs read with the state, and the history with both.
 func (j *homeJudge) config(state homeState) {
 	var config struct {
-		Level string `json:"update-level"`
+		Level    string   `json:"update-level"`
+		Hotfixes []string `json:"hotfixes"`
 	}
 	if err := j.readJSON("updates/config.json", &config); err != nil {
 		j.find("config.json: %v", err)
 	} else if config.Level != strconv.Itoa(state.Level) {
 		j.find("config.json is at level %q, state.json at %d", config.Level, state.Level)
 	}
+	var ledger []string
+	for _, h := range state.Hotfixes {
+		ledger = append(ledger, h.Name)
+	}
+	if !slices.Equal(ledger, config.Hotfixes) {
+		j.find("config.json has the hotfixes %q, state.json %q", config.Hotfixes, ledger)
+	}
 	if state.History == 0 {
 		return
 	}
 	var entry struct {
 		To struct {
-			Level int `json:"level"`
+			Level    int          `json:"level"`
+			Hotfixes []homeHotfix `json:"hotfixes"`
 		} `json:"to"`
 	}
 	if err := j.readJSON(fmt.Sprintf("updates/history/%06d.json", state.History), &entry); err != nil {
 		j.find("history: %v", err)
 	} else if entry.To.Level != state.Level {
 		j.find("the last history entry leads to level %d, state.json is at %d", entry.To.Level, state.Level)
+	} else if !slices.Equal(entry.To.Hotfixes, state.Hotfixes) {
+		j.find("the last history entry leads to the hotfixes %v, state.json has %v", entry.To.Hotfixes, state.Hotfixes)
 	}
 	if _, err := os.Lstat(j.path(fmt.Sprintf("updates/history/%06d.json", state.History+1))); err == nil {
 		j.find("the history has an entry that state.json does not know")
 	}
 }
 
-// files compares every entry of a manifest text with the disk.
-func (j *homeJudge) files(text []byte) error {
-	lines := bufio.NewScanner(bytes.NewReader(text))
-	lines.Buffer(nil, 1<<20)
-	if !lines.Scan() || lines.Text() != "uplevel-manifest/1" {
-		return errors.New("the manifest has another format")
-	}
-	for lines.Scan() {
-		f := strings.Split(lines.Text(), "\t")
-		switch {
-		case f[0] == "dir" && len(f) == 3 && filepath.IsLocal(f[2]):
-			info, err := os.Lstat(j.path(f[2]))
+// files compares every entry with the disk.
+func (j *homeJudge) files(listed map[string]homeListed) {
+	for _, path := range slices.Sorted(maps.Keys(listed)) {
+		want := listed[path]
+		switch want.kind {
+		case "dir":
+			info, err := os.Lstat(j.path(path))
 			if err != nil || !info.IsDir() {
-				j.report.Missing = append(j.report.Missing, f[2])
+				j.report.Missing = append(j.report.Missing, path)
 				continue
 			}
-			j.mode(f[2], info, f[1])
-		case f[0] == "link" && len(f) == 3 && filepath.IsLocal(f[1]):
-			target, err := os.Readlink(j.path(f[1]))
-			j.sort(f[1], err, target == f[2])
-		case f[0] == "file" && len(f) == 5 && filepath.IsLocal(f[4]):
-			sum, info, err := j.sum(f[4])
-			j.sort(f[4], err, err == nil && sum == f[3] && strconv.FormatInt(info.Size(), 10) == f[2])
-			if err == nil {
-				j.mode(f[4], info, f[1])
-			}
+			j.mode(path, info, want.mode)
+		case "link":
+			target, err := os.Readlink(j.path(path))
+			j.sort(path, err, target == want.target)
 		default:
-			return fmt.Errorf("the manifest has a line that cannot be: %.80q", lines.Text())
+			sum, info, err := j.sum(path)
+			j.sort(path, err, err == nil && sum == want.sum && info.Size() == want.size)
+			if err == nil {
+				j.mode(path, info, want.mode)
+			}
 		}
 	}
-	return lines.Err()
 }
 
 // mode compares permission bits, on systems that have them.

@@ -15,7 +15,6 @@ import (
 	"uplevel/internal/durable"
 	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
-	"uplevel/internal/problem"
 	"uplevel/internal/release"
 )
 
@@ -44,9 +43,8 @@ func (h *Home) Commit(ctx context.Context) (Committed, error) {
 	if len(open) > 0 {
 		return Committed{}, h.unresolved(p, open)
 	}
-	if p.Plan.From.Level != h.state.Level || p.Plan.From.Channel != h.state.Channel {
-		return Committed{}, problem.New(problem.Refused, "Drop it with prepare --discard, then update again.",
-			"The prepared change starts at another level than the product is at")
+	if err := h.startsHere(p.Plan.From); err != nil {
+		return Committed{}, err
 	}
 	c := &committer{home: h, pending: p, journal: journal{
 		Format: 1, ID: p.ID, Direction: forward,
@@ -348,23 +346,6 @@ func (c *committer) change() Change {
 		}
 	}
 	return change
-}
-
-func (c *committer) freeStore(history []Change) error {
-	names, err := c.home.unneeded(c.pending.Used, c.decided, history, max(c.pending.Keep, 1))
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		path := storeDir + "/" + name
-		info, err := c.home.lstat(path)
-		if err != nil {
-			return err
-		}
-		id := identityOf(info)
-		c.journal.Operations = append(c.journal.Operations, operation{Kind: remove, Path: path, Was: &id})
-	}
-	return nil
 }
 
 // existing returns the staging folders that are there.

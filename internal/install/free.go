@@ -59,6 +59,13 @@ func (h *Home) used() ([]digest.Digest, error) {
 			sums = append(sums, ref.Sum)
 		}
 	}
+	for _, a := range h.state.Hotfixes {
+		named, err := h.hotfixSums(a.Record)
+		if err != nil {
+			return nil, fmt.Errorf("the applied hotfix %s: %w", a.Name, err)
+		}
+		sums = append(sums, named...)
+	}
 	if h.state.Manifest.Sum.IsZero() {
 		return sums, nil
 	}
@@ -76,4 +83,22 @@ func (h *Home) used() ([]digest.Digest, error) {
 		}
 	}
 	return sums, nil
+}
+
+// freeStore has what nothing needs any more go with the commit.
+func (c *committer) freeStore(history []Change) error {
+	names, err := c.home.unneeded(c.pending.Used, c.decided, history, max(c.pending.Keep, 1))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		path := storeDir + "/" + name
+		info, err := c.home.lstat(path)
+		if err != nil {
+			return err
+		}
+		id := identityOf(info)
+		c.journal.Operations = append(c.journal.Operations, operation{Kind: remove, Path: path, Was: &id})
+	}
+	return nil
 }

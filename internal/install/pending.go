@@ -27,7 +27,8 @@ type Source interface {
 type Extra struct {
 	Record    []byte            // release record of the level gone to
 	Manifest  []byte            // its canonical text
-	Notes     []byte            // canonical JSON; nil: none
+	Notes     []byte            // canonical JSON; nil: none, or what there is already
+	Hotfixes  [][]byte          // payloads of the hotfixes on it, in order
 	Rules     release.Rules     // of the level gone to
 	Documents map[string][]byte // Markdown files of updates/, by name
 	User      string            // for the history

@@ -66,7 +66,7 @@ func (s *stager) run(ctx context.Context, p *plan.Plan) error {
 	}
 	next := h.state
 	next.Channel, next.Level = p.To.Channel, p.To.Level
-	next.Record, next.Manifest = p.To.Record, p.To.Manifest
+	next.Record, next.Manifest, next.Hotfixes = p.To.Record, p.To.Manifest, p.To.Hotfixes
 	next.History++
 	if next.Pack == "" {
 		next.Pack = newPackID()
@@ -264,6 +264,12 @@ func (s *stager) records() error {
 	}
 	if s.extra.Notes != nil {
 		s.out.State.Notes = release.Ref{Sum: digest.Of(s.extra.Notes), Size: int64(len(s.extra.Notes))}
+	}
+	if notes := s.out.State.Notes.Sum; !notes.IsZero() {
+		s.out.Used = append(s.out.Used, notes) // of the same level as before, where only hotfixes change
+	}
+	if err := s.hotfixes(); err != nil {
+		return err
 	}
 	if s.extra.Manifest == nil {
 		return nil

@@ -20,18 +20,18 @@ const StateFormat = 1
 
 // State is what is installed, as updates/state.json keeps it.
 type State struct {
-	Format   int         `json:"format"`
-	Product  string      `json:"product"`
-	Version  string      `json:"version"`
-	Channel  string      `json:"channel"`
-	Level    int         `json:"level"`
-	Record   release.Ref `json:"record"`   // zero when taken over from a tool that kept none
-	Manifest release.Ref `json:"manifest"` // zero likewise
-	Notes    release.Ref `json:"notes"`
-	Pack     string      `json:"pack"` // random id of the pack
-	Hotfixes []string    `json:"hotfixes,omitempty"`
-	History  int         `json:"history"` // id of the last change; 0: none
-	Backup   string      `json:"backup,omitempty"`
+	Format   int            `json:"format"`
+	Product  string         `json:"product"`
+	Version  string         `json:"version"`
+	Channel  string         `json:"channel"`
+	Level    int            `json:"level"`
+	Record   release.Ref    `json:"record"`   // zero when taken over from a tool that kept none
+	Manifest release.Ref    `json:"manifest"` // zero likewise
+	Notes    release.Ref    `json:"notes"`
+	Pack     string         `json:"pack"`               // random id of the pack
+	Hotfixes []plan.Applied `json:"hotfixes,omitempty"` // the ledger, in order
+	History  int            `json:"history"`            // id of the last change; 0: none
+	Backup   string         `json:"backup,omitempty"`
 }
 
 // Line returns the installed line.
@@ -41,7 +41,7 @@ func (s State) Line() release.Line {
 
 // Point returns where the installation stands.
 func (s State) Point() plan.Point {
-	return plan.Point{Channel: s.Channel, Level: s.Level, Record: s.Record, Manifest: s.Manifest}
+	return plan.Point{Channel: s.Channel, Level: s.Level, Record: s.Record, Manifest: s.Manifest, Hotfixes: s.Hotfixes}
 }
 
 // readState reads product.txt and state.json; without the latter, as another tool
@@ -139,7 +139,10 @@ func (h *Home) configBytes(s State) ([]byte, error) {
 	}
 	config["update-level"] = strconv.Itoa(s.Level)
 	config["channel"] = s.Channel
-	config["hotfixes"] = s.Hotfixes
+	config["hotfixes"] = nil // as U2 has it where there is none
+	if len(s.Hotfixes) > 0 {
+		config["hotfixes"] = plan.Names(s.Hotfixes)
+	}
 	if s.Backup != "" {
 		config["backup-dir"] = s.Backup
 	}

@@ -140,6 +140,9 @@ func (h *Home) unneeded(used []digest.Digest, decided []Decision, history []Chan
 		for _, ref := range c.Kept {
 			needed[ref.Sum.String()] = true
 		}
+		for _, a := range c.From.Hotfixes { // going back brings them back
+			needed[a.Record.Sum.String()] = true
+		}
 		for _, f := range c.Files {
 			if f.Before != nil {
 				needed[f.Before.Sum.String()] = true
@@ -160,13 +163,14 @@ func (h *Home) unneeded(used []digest.Digest, decided []Decision, history []Chan
 }
 
 // lastUpdates returns the entries from the keep-th last update on that was not taken
-// back: one that was is no level to go back over.
+// back: one that was is no level to go back over, and a hotfix is none.
 func lastUpdates(history []Change, keep int) []Change {
 	seen, taken := 0, math.MaxInt // entries from taken on were taken back by a later revert
 	for i, h := range slices.Backward(history) {
 		switch {
-		case h.Kind == plan.Revert:
+		case h.RevertTo > 0:
 			taken = min(taken, h.RevertTo)
+		case h.Kind == plan.Hotfix || h.Kind == plan.RevertHotfix:
 		case h.ID < taken:
 			seen++
 			if seen >= keep {

@@ -102,6 +102,9 @@ func (j *job) stage(ctx context.Context) (bool, error) {
 
 // carry fetches and prepares what was planned; a dry run ends before.
 func (j *job) carry(ctx context.Context) (bool, error) {
+	if err := j.u.lost(j.plan, j.to); err != nil {
+		return false, err
+	}
 	if err := j.u.Home.Check(j.plan, j.extra); err != nil {
 		return false, err
 	}
@@ -135,7 +138,7 @@ func conflictsError(r *Result) error {
 	}
 	next := "See them with conflicts, decide each with resolve or by writing FILE.final, then run --continue."
 	if r.DryRun {
-		next = "Run update: it writes both versions beside each file, for you to decide; or say --on-conflict mine or theirs."
+		next = "Run " + r.command() + ": it writes both versions beside each file, for you to decide; or say --on-conflict mine or theirs."
 	}
 	return problem.New(problem.Conflicts, next, "%s: %s", what, shorten(r.Files.Conflicts)).
 		Standing("The product is wholly at level " + r.From.Name + " and can run.")
@@ -168,6 +171,9 @@ func (u *Updater) commit(ctx context.Context, res *Result, noReport bool) error 
 	res.CommitMillis = done.Duration.Milliseconds()
 	res.History = done.ID
 	res.Back = "revert"
+	if res.Plan.Kind == plan.Hotfix {
+		res.Back = "revert-hotfix"
+	}
 	res.Files.Rescued = append(res.Files.Rescued, done.Rescued...)
 	res.Store, res.Backup, res.BackupBytes = done.Store, done.Backup, done.BackupBytes
 	if !noReport {
@@ -217,7 +223,7 @@ func (j *job) accepts(given *plan.Plan) error {
 // sameBasis refuses unless today's plan rests on the same signed facts and does the same.
 func sameBasis(given, today *plan.Plan) error {
 	switch {
-	case given.From != today.From || given.To != today.To:
+	case !given.From.Same(today.From) || !given.To.Same(today.To):
 		return stale("what the vendor signed for its levels changed")
 	case given.ToState != today.ToState:
 		return stale("level %d was %s and is %s", given.To.Level, given.ToState, today.ToState)

@@ -11,8 +11,8 @@ import (
 )
 
 // Check says what the product could be brought to. It may store newer trusted metadata
-// and changes nothing else. With nothing to do it makes three requests: two for
-// metadata, one for the entitlement. Expired metadata are said and no failure.
+// and changes nothing else. With nothing to do it makes four requests: two for
+// metadata, one each for entitlement and hotfixes. Expired metadata are said and no failure.
 func (u *Updater) Check(ctx context.Context, opts CheckOptions) (CheckResult, error) {
 	state := u.Home.State()
 	line := state.Line()
@@ -47,16 +47,18 @@ func (u *Updater) Check(ctx context.Context, opts CheckOptions) (CheckResult, er
 	if err != nil {
 		return res, err
 	}
+	res.Available = u.available(ctx, line)
 	w := wish{line: line, levels: levels, at: plan.Point{Channel: state.Channel, Level: state.Level}, states: opts.States}
 	return res, u.fillCheck(ctx, &res, view, w, may)
 }
 
 func (u *Updater) newCheckResult() CheckResult {
 	state := u.Home.State()
-	at := u.place(nil, state.Line(), state.Level)
+	at := u.here(nil)
 	return CheckResult{
 		Home: u.Home.Dir(), Product: state.Product, Version: state.Version, From: at, Latest: at,
 		Levels: []LevelInfo{}, Floors: []plan.Floor{}, Absorbed: []string{}, Messages: []api.Message{},
+		Hotfixes: noFate(), Available: []HotfixInfo{},
 	}
 }
 
@@ -78,8 +80,7 @@ func (u *Updater) refreshed(ctx context.Context, lines ...release.Line) (*trust.
 }
 
 func (u *Updater) fillCheck(ctx context.Context, res *CheckResult, view *trust.View, w wish, may api.CheckAnswer) error {
-	from := u.Home.State().Line()
-	res.From = u.place(view, from, w.at.Level)
+	res.From = u.here(view)
 	res.Latest = res.From
 	res.Messages = append(res.Messages, may.Messages...)
 	if res.From.State == release.Withdrawn {
@@ -114,11 +115,14 @@ func (u *Updater) fillCheck(ctx context.Context, res *CheckResult, view *trust.V
 // estimate adds what needs records and notes: absorbed hotfixes and the download, taken
 // as what the manifests differ in; plan looks at the disk and knows exactly.
 func (u *Updater) estimate(ctx context.Context, res *CheckResult, view *trust.View, w wish, latest release.Listed) error {
-	g, err := u.gain(ctx, w.between(latest.Level))
+	g, way, err := u.gain(ctx, w.between(latest.Level))
 	if err != nil {
 		return err
 	}
 	res.Absorbed = g.Absorbed
+	if res.Hotfixes, err = u.fate(ctx, latest, way); err != nil {
+		return err
+	}
 	from, err := u.installed(ctx, view)
 	if err != nil {
 		return err
@@ -130,7 +134,7 @@ func (u *Updater) estimate(ctx context.Context, res *CheckResult, view *trust.Vi
 	have := sumsOf(from.tree)
 	seen := map[release.Ref]bool{}
 	var refs []release.Ref
-	for _, e := range to.tree.Entries() {
+	for _, e := range to.published.Entries() {
 		ref := release.Ref{Sum: e.Sum, Size: e.Size}
 		if e.Sum.IsZero() || have[e.Sum] || seen[ref] || u.has(ref) {
 			continue

@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"slices"
 
+	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
+	"uplevel/internal/problem"
 	"uplevel/internal/release"
 )
 
@@ -17,7 +19,7 @@ func (u *Updater) extraOf(l level, opts Options) Extra {
 		panic("update: a record that was parsed cannot be written: " + err.Error())
 	}
 	return Extra{
-		Record: record, Manifest: l.tree.Bytes(), Rules: l.record.Rules, Documents: map[string][]byte{},
+		Record: record, Manifest: l.published.Bytes(), Hotfixes: payloads(l.hotfixes), Rules: l.record.Rules, Documents: map[string][]byte{},
 		User: u.User, Keep: opts.keep(), NoBackup: opts.NoBackup, Backup: opts.Backup,
 	}
 }
@@ -25,6 +27,9 @@ func (u *Updater) extraOf(l level, opts Options) Extra {
 // extras adds notes, changelog and summary of the wanted level.
 func (j *job) extras(ctx context.Context) (Extra, error) {
 	x := j.u.extraOf(j.to, j.opts)
+	if j.still {
+		return x, nil
+	}
 	notes, err := j.u.object(ctx, j.line, j.target.Level, j.to.record.Notes, release.MaxNotes)
 	if err != nil {
 		return Extra{}, err
@@ -68,6 +73,22 @@ func (u *Updater) fetchPart(ctx context.Context, l level, refs []release.Ref) er
 	return u.Fetch.Fetch(ctx, l.record.Line(), l.record.Level, refs)
 }
 
+// lost refuses a plan that puts in place what can be had nowhere: content of a hotfix
+// that was applied earlier, which is neither in the store nor of any level.
+func (u *Updater) lost(p *plan.Plan, to level) error {
+	published := sumsOf(to.published)
+	for _, o := range p.Outcomes {
+		if !o.Action.Changes() || o.Source != plan.FromObject || o.Result.Kind != manifest.File || published[o.Result.Sum] {
+			continue
+		}
+		if ref := (release.Ref{Sum: o.Result.Sum, Size: o.Result.Size}); !u.whole(ref) {
+			return problem.New(problem.Refused, "Take the hotfix back with revert-hotfix and apply it again, or do without --restore-removed.",
+				"What a hotfix has at %s is not kept here", o.Path)
+		}
+	}
+	return nil
+}
+
 // firstDifference returns the first path at which two plans do not do the same.
 func firstDifference(a, b *plan.Plan) (string, bool) {
 	for i, o := range a.Outcomes {
@@ -98,7 +119,7 @@ func (u *Updater) pendingInfo() *PendingInfo {
 		return nil
 	}
 	info := &PendingInfo{
-		Operation: string(pending.Plan.Kind), To: u.point(pending.Plan.To),
+		Operation: string(pending.Plan.Kind), To: u.point(nil, pending.Plan.To),
 		Conflicts: pending.Plan.Conflicts(), Unresolved: []string{},
 	}
 	for _, p := range info.Conflicts {
@@ -113,7 +134,7 @@ func (u *Updater) pendingInfo() *PendingInfo {
 // in the summary that comes with it.
 func (u *Updater) pendingResult(operation string, pending Pending) *Result {
 	res := u.newResult(operation, u.Home.State())
-	res.To = u.point(pending.Plan.To)
+	res.To = u.point(nil, pending.Plan.To)
 	res.show(pending.Plan, nil)
 	res.DiskNeed = pending.Plan.DiskNeed
 	res.Gain.Floors = append(res.Gain.Floors, pending.Plan.Floors...)
@@ -129,7 +150,7 @@ func (u *Updater) pendingResult(operation string, pending Pending) *Result {
 }
 
 func (u *Updater) fillConflicts(res *ConflictsResult, pending Pending) {
-	res.To = u.point(pending.Plan.To)
+	res.To = u.point(nil, pending.Plan.To)
 	for _, o := range pending.Plan.Outcomes {
 		if o.Action != plan.Conflict {
 			continue

@@ -20,6 +20,20 @@ type Home interface {
 	Changer
 }
 
+// Belonging is whose an installation is.
+type Belonging interface {
+	// Organisation returns it; zero while it is not known.
+	Organisation() (Organisation, error)
+	// Learn keeps it. The home must be locked.
+	Learn(o Organisation) error
+}
+
+// Organisation is whose an installation is, as the service told it.
+type Organisation struct {
+	ID   string `json:"id"`             // opaque
+	Name string `json:"name,omitempty"` // as it stands in names of hotfixes; empty: not known
+}
+
 // Readable gives what files hold.
 type Readable interface {
 	// OpenFile opens the plain file at path; a link is not followed out of the home.
@@ -29,8 +43,9 @@ type Readable interface {
 	OpenChoice(path string, theirs bool) (io.ReadCloser, error)
 }
 
-// Keeper keeps what serves later: decisions, and what was replaced.
+// Keeper keeps what serves later: decisions, what was replaced, whose the product is.
 type Keeper interface {
+	Belonging
 	// Decided returns what was decided before about conflicts, the newest first.
 	Decided() ([]Decision, error)
 	// Import takes over decisions made elsewhere; content opens their results.
@@ -94,9 +109,9 @@ type Source interface {
 type State struct {
 	Product, Version, Channel string
 	Level                     int
-	Record                    release.Ref // zero when taken over from a tool that kept none
-	Pack                      string      // random id of the pack
-	Hotfixes                  []string
+	Record                    release.Ref    // zero when taken over from a tool that kept none
+	Pack                      string         // random id of the pack
+	Hotfixes                  []plan.Applied // in order
 }
 
 // Line returns the installed line.
@@ -104,11 +119,17 @@ func (s State) Line() release.Line {
 	return release.Line{Product: s.Product, Version: s.Version, Channel: s.Channel}
 }
 
+// point returns where the installation stands.
+func (s State) point() plan.Point {
+	return plan.Point{Channel: s.Channel, Level: s.Level, Record: s.Record, Hotfixes: s.Hotfixes}
+}
+
 // Extra is what comes with a plan into the same commit.
 type Extra struct {
 	Record    []byte            // release record of the wanted level; its manifest and notes are stored too
 	Manifest  []byte            // canonical text
-	Notes     []byte            // canonical JSON; nil: none
+	Notes     []byte            // canonical JSON; nil: none, or what there is already
+	Hotfixes  [][]byte          // payloads of the hotfixes on it, in order
 	Rules     release.Rules     // of the wanted level
 	Documents map[string][]byte // Markdown beside the state, by file name
 	User      string            // for the history

@@ -38,6 +38,7 @@ type plainHome struct {
 	locked  bool
 	refuse  error // what Check refuses with
 	decided []Decision
+	owner   Organisation
 }
 
 func newPlainHome(t testing.TB, v *vendor, l release.Line, level int) *plainHome {
@@ -232,6 +233,16 @@ func (h *plainHome) Import(made []Decision, _ func(release.Ref) (io.ReadCloser, 
 	return nil
 }
 
+func (h *plainHome) Organisation() (Organisation, error) { return h.owner, nil }
+
+func (h *plainHome) Learn(o Organisation) error {
+	if !h.locked {
+		return errors.New("learning in a home that is not locked")
+	}
+	h.owner = o
+	return nil
+}
+
 func (h *plainHome) Free(int, bool) (int64, error) { return 0, nil }
 
 func (h *plainHome) OpenFile(path string) (io.ReadCloser, error) { return os.Open(h.path(path)) }
@@ -308,9 +319,13 @@ func (h *plainHome) Commit(context.Context) (Committed, error) {
 	h.must(h.Discard())
 	h.keep(h.extra.Record)
 	h.keep(h.extra.Manifest)
+	for _, payload := range h.extra.Hotfixes {
+		h.keep(payload)
+	}
 	maps.Copy(h.docs, h.extra.Documents)
 	h.history = append(h.history, change)
 	h.state.Channel, h.state.Level, h.state.Record = p.To.Channel, p.To.Level, p.To.Record
+	h.state.Hotfixes = p.To.Hotfixes
 	return Committed{ID: change.ID, Store: Store{Levels: len(h.history)}}, nil
 }
 

@@ -30,7 +30,7 @@ func (s sides) Published(ctx context.Context, ref release.Ref) (io.ReadCloser, e
 		return r, err
 	}
 	for _, l := range []level{s.to, s.from} {
-		if !slices.ContainsFunc(l.tree.Entries(), func(e manifest.Entry) bool { return e.Sum == ref.Sum }) {
+		if !slices.ContainsFunc(l.published.Entries(), func(e manifest.Entry) bool { return e.Sum == ref.Sum }) {
 			continue
 		}
 		if err := s.u.fetchPart(ctx, l, []release.Ref{ref}); err != nil {

@@ -58,6 +58,13 @@ func (i installed) Import(made []Decision, content func(release.Ref) (io.ReadClo
 	return i.Home.Import(all, content)
 }
 
+func (i installed) Organisation() (Organisation, error) {
+	o, err := i.Home.Organisation()
+	return Organisation(o), err
+}
+
+func (i installed) Learn(o Organisation) error { return i.Home.Learn(install.Organisation(o)) }
+
 func (i installed) Free(keep int, look bool) (int64, error) {
 	freed, err := i.Home.Free(keep, look)
 	return freed.Bytes, err

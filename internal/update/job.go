@@ -35,6 +35,7 @@ type job struct {
 	plan   *plan.Plan
 	extra  Extra
 	res    *Result
+	still  bool // the level stays: only hotfixes change
 }
 
 // start begins a job: the facts that need no network.
@@ -104,7 +105,7 @@ func (j *job) refresh(ctx context.Context) error {
 	}
 	j.view = view
 	j.res.Freshness = new(freshness(view, ""))
-	j.res.From = j.u.place(view, j.state.Line(), j.state.Level)
+	j.res.From = j.u.here(view)
 	j.res.To = j.res.From
 	return j.u.checkInstalled(view)
 }
@@ -144,6 +145,7 @@ func (j *job) ask(ctx context.Context) error {
 		return err
 	}
 	j.may = may
+	j.u.learned(may, j.opts.DryRun)
 	j.res.Messages = append(j.res.Messages, may.Messages...)
 	return nil
 }
@@ -170,6 +172,15 @@ func (j *job) work(ctx context.Context) error {
 	if err := j.gather(ctx); err != nil {
 		return err
 	}
+	return j.decide(ctx, plan.Plan{
+		Kind: plan.Update, Product: j.line.Product, Version: j.line.Version, ToState: j.target.State,
+		Floors: floors(j.wish.between(j.target.Level)),
+	})
+}
+
+// decide looks at the disk, decides about every path between the two trees and completes
+// the plan.
+func (j *job) decide(ctx context.Context, p plan.Plan) error {
 	rules, err := reconcile.CompileRules(j.from.record.Rules, j.to.record.Rules)
 	if err != nil {
 		return notAsSigned(err)
@@ -178,22 +189,13 @@ func (j *job) work(ctx context.Context) error {
 	if j.disk, err = j.u.look(ctx, pathsOf(j.from.tree, j.to.tree), !j.opts.DryRun); err != nil {
 		return err
 	}
-	outcomes, err := j.reconcile(ctx, rules)
-	if err != nil {
+	p.From, p.To = j.from.point(), j.to.point()
+	if p.Outcomes, err = j.reconcile(ctx, rules); err != nil {
 		return err
 	}
-	made, err := plan.Make(plan.Plan{
-		Kind: plan.Update, Product: j.line.Product, Version: j.line.Version,
-		From:     j.from.point(),
-		To:       j.to.point(),
-		ToState:  j.target.State,
-		Outcomes: outcomes,
-		Floors:   floors(j.wish.between(j.target.Level)),
-	})
-	if err != nil {
+	if j.plan, err = plan.Make(p); err != nil {
 		return fmt.Errorf("planning: %w", err)
 	}
-	j.plan = made
 	return j.weigh(ctx)
 }
 
@@ -225,7 +227,11 @@ func (j *job) close() {
 }
 
 func (l level) point() plan.Point {
-	return plan.Point{Channel: l.record.Channel, Level: l.record.Level, Record: l.ref, Manifest: l.record.Manifest}
+	p := plan.Point{Channel: l.record.Channel, Level: l.record.Level, Record: l.ref, Manifest: l.record.Manifest}
+	for _, a := range l.hotfixes {
+		p.Hotfixes = append(p.Hotfixes, a.Applied)
+	}
+	return p
 }
 
 // gather gets record and manifest of both levels and the notes on the way.
@@ -238,11 +244,14 @@ func (j *job) gather(ctx context.Context) (err error) {
 	if j.to, err = j.u.level(ctx, j.line, j.target.Level, j.target.Record); err != nil {
 		return err
 	}
-	j.res.Gain, err = j.u.gain(ctx, j.wish.between(j.target.Level))
-	return err
+	var way []release.Notes
+	if j.res.Gain, way, err = j.u.gain(ctx, j.wish.between(j.target.Level)); err != nil {
+		return err
+	}
+	return j.carryOver(ctx, way)
 }
 
-// installed returns the installed level. Its record is the one the installation names;
+// installed returns the installed level with the hotfixes on it. Its record is the one the installation names;
 // a home without one takes what signed metadata list for its level.
 func (u *Updater) installed(ctx context.Context, view *trust.View) (level, error) {
 	state := u.Home.State()
@@ -258,7 +267,11 @@ func (u *Updater) installed(ctx context.Context, view *trust.View) (level, error
 		}
 		ref = listed.Record
 	}
-	return u.level(ctx, state.Line(), state.Level, ref)
+	l, err := u.level(ctx, state.Line(), state.Level, ref)
+	if err != nil {
+		return level{}, err
+	}
+	return u.laid(l, state.Hotfixes)
 }
 
 // weigh adds download and disk need to the plan, and fills the result from it.
@@ -278,7 +291,7 @@ func (j *job) weigh(ctx context.Context) (err error) {
 // split sorts the objects that a plan needs and the store lacks into those of the
 // wanted level and those that only the installed one has.
 func (u *Updater) split(p *plan.Plan, to level) (wanted, former []release.Ref) {
-	published := sumsOf(to.tree)
+	published := sumsOf(to.published)
 	for _, ref := range u.missing(p.Wanted()) {
 		if published[ref.Sum] {
 			wanted = append(wanted, ref)
@@ -308,6 +321,9 @@ func (u *Updater) sizes(ctx context.Context, p *plan.Plan, from, to level) (int6
 func (u *Updater) partSize(ctx context.Context, l level, refs []release.Ref) (int64, error) {
 	if len(refs) == 0 {
 		return 0, nil
+	}
+	if u.Fetch == nil {
+		return 0, errors.New("the network is not to be used")
 	}
 	return u.Fetch.Sizes(ctx, l.record.Line(), l.record.Level, refs)
 }

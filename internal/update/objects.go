@@ -14,11 +14,13 @@ import (
 	"uplevel/internal/release"
 )
 
-// level is one level with its record and tree, both verified.
+// level is one level with its record and trees, all verified.
 type level struct {
-	record release.Record
-	ref    release.Ref // of the record
-	tree   manifest.Tree
+	record    release.Record
+	ref       release.Ref   // of the record
+	published manifest.Tree // as the vendor published the level
+	tree      manifest.Tree // with the hotfixes on it: what every comparison is with
+	hotfixes  []applied
 }
 
 // object returns one small object: from the installation's store, or fetched as a part
@@ -93,7 +95,7 @@ func (u *Updater) level(ctx context.Context, line release.Line, number int, ref 
 	if err != nil {
 		return level{}, notAsSigned(err)
 	}
-	return level{record: record, ref: ref, tree: tree}, nil
+	return level{record: record, ref: ref, published: tree, tree: tree}, nil
 }
 
 func notAsSigned(err error) error {
@@ -121,9 +123,10 @@ func (u *Updater) notes(ctx context.Context, l release.Listed) (release.Notes, e
 	return notes, nil
 }
 
-// gain collects what the levels on the way bring. Notes of a level that is not live may
-// be closed to the caller; then they are left out.
-func (u *Updater) gain(ctx context.Context, levels []release.Listed) (Gain, error) {
+// gain collects what the levels on the way bring, and their notes. Notes of a level that
+// is not live may be closed to the caller; then they are left out.
+func (u *Updater) gain(ctx context.Context, levels []release.Listed) (Gain, []release.Notes, error) {
+	var way []release.Notes
 	g := Gain{Updates: []UpdateNote{}, Floors: append([]plan.Floor{}, floors(levels)...), Absorbed: []string{}}
 	g.Regular, g.Security = counts(levels)
 	for _, l := range levels {
@@ -133,11 +136,12 @@ func (u *Updater) gain(ctx context.Context, levels []release.Listed) (Gain, erro
 			continue
 		}
 		if err != nil {
-			return Gain{}, err
+			return Gain{}, nil, err
 		}
 		g.add(l.Level, notes)
+		way = append(way, notes)
 	}
-	return g, nil
+	return g, way, nil
 }
 
 func (g *Gain) add(number int, notes release.Notes) {
@@ -155,11 +159,14 @@ func (g *Gain) add(number int, notes release.Notes) {
 }
 
 // bytesOf opens the content that a change needs: what was fetched, for then the store
-// lacked it or held it damaged, else what is stored.
+// lacked it or held it damaged, else what is stored. What a zip carries comes first.
 type bytesOf struct{ u *Updater }
 
 // Open returns verified content, or an error that is fs.ErrNotExist.
 func (b bytesOf) Open(ref release.Ref) (io.ReadCloser, error) {
+	if z := b.u.zip; z != nil && z.Has(ref.Sum) {
+		return z.Open(ref)
+	}
 	if b.u.Fetch != nil {
 		if r, err := b.u.Fetch.Open(ref); err == nil {
 			return r, nil
@@ -202,6 +209,9 @@ func (u *Updater) has(ref release.Ref) bool {
 // whole reports whether the store holds an object as it was written: one that is damaged
 // counts as missing, so that it is fetched.
 func (u *Updater) whole(ref release.Ref) bool {
+	if u.zip != nil && u.zip.Has(ref.Sum) {
+		return true // all of it was checked
+	}
 	r, err := u.Home.OpenObject(ref)
 	if err != nil {
 		return false

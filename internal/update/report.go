@@ -8,6 +8,7 @@ import (
 	"io"
 
 	"uplevel/internal/api"
+	"uplevel/internal/plan"
 )
 
 // InstallationID is the name an installation has in reports: a keyed hash of the pack's
@@ -41,7 +42,7 @@ func (u *Updater) report(ctx context.Context, res *Result) {
 	err := u.Service.Report(ctx, api.Report{
 		Installation: InstallationID(state.Pack, machine, u.Home.Dir()), Host: u.Host,
 		Product: state.Product, Version: state.Version, Channel: state.Channel, Level: state.Level,
-		Hotfixes: state.Hotfixes, Customised: len(res.Files.Customised), Missing: len(res.Files.Absent),
+		Hotfixes: append([]string(nil), plan.Names(state.Hotfixes)...), Customised: len(res.Files.Customised), Missing: len(res.Files.Absent),
 		Operation: res.Operation, Outcome: "ok", FromLevel: res.From.Level, Tool: u.Tool, OS: u.System,
 	})
 	if err != nil {

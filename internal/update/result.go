@@ -27,9 +27,11 @@ const (
 type Place struct {
 	Channel string        `json:"channel"`
 	Level   int           `json:"level"`
-	Name    string        `json:"name"`            // 7.1.0.8
+	Name    string        `json:"name"`            // 7.1.0.8, or 7.1.0.8-ACME-hf1 with hotfixes on it
 	State   release.State `json:"state,omitempty"` // as the newest trusted metadata say; empty: not listed
 	Reason  string        `json:"reason,omitempty"`
+
+	Hotfixes []string `json:"hotfixes,omitempty"` // on the level, in order
 }
 
 // UpdateNote is one update gained on the way.
@@ -56,6 +58,13 @@ type Freshness struct {
 	Why       string    `json:"why,omitempty"`
 }
 
+// Fate says what an update does with the hotfixes that are applied.
+type Fate struct {
+	Absorbed []string `json:"absorbed"` // a level on the way contains them
+	Kept     []string `json:"kept"`     // carried over: they stay on the new level
+	Blocking []string `json:"blocking"` // neither: the update is refused
+}
+
 // Gain is what lies between two levels.
 type Gain struct {
 	Security int          `json:"security"` // security updates gained
@@ -79,6 +88,7 @@ type Files struct {
 	Kept       []string `json:"kept"`       // left as it is against the vendor's list
 	Absent     []string `json:"absent"`     // removed by the operator, stays removed
 	Adopted    []string `json:"adopted"`    // stood there already as wanted
+	Hotfixed   []string `json:"hotfixed"`   // of all these: what a hotfix has there, before or after
 	Customised []string `json:"customised"` // kept because the operator changed them
 	Rescued    []string `json:"rescued"`    // put aside because they appeared during a commit
 }
@@ -111,6 +121,8 @@ type Result struct {
 	Files        Files         `json:"files"`
 	Merges       []MergeInfo   `json:"merges"` // how files that both sides changed are, or could be, merged
 	Gain         Gain          `json:"gain"`
+	Hotfixes     Fate          `json:"hotfixes"`         // what becomes of those applied
+	Hotfix       *HotfixInfo   `json:"hotfix,omitempty"` // that is applied, or taken back
 	StoppedAt    *plan.Floor   `json:"stopped_at_floor,omitempty"`
 	Download     int64         `json:"download"`  // bytes to fetch, as stored
 	DiskNeed     int64         `json:"disk_need"` // bytes that must be free
@@ -168,7 +180,9 @@ type CheckResult struct {
 	Regular   int           `json:"regular"`
 	Floors    []plan.Floor  `json:"floors"`
 	Absorbed  []string      `json:"hotfixes_absorbed"`
-	Download  int64         `json:"download"` // bytes to fetch for the latest, as stored
+	Hotfixes  Fate          `json:"hotfixes"`  // what going to the latest does with those applied
+	Available []HotfixInfo  `json:"available"` // hotfixes for the organisation that fit here and are not applied
+	Download  int64         `json:"download"`  // bytes to fetch for the latest, as stored
 	Withdrawn *plan.Floor   `json:"installed_withdrawn,omitempty"`
 	Pending   *PendingInfo  `json:"pending,omitempty"`
 	Freshness Freshness     `json:"freshness"`
@@ -226,6 +240,7 @@ type VerifyResult struct {
 	Version    string           `json:"version"`
 	At         Place            `json:"at"`
 	Pristine   int              `json:"pristine"`
+	Hotfixed   []string         `json:"hotfixed"` // as an applied hotfix has them
 	Customised []string         `json:"customised"`
 	Merged     []string         `json:"merged"` // as the tool merged them from the vendor's and the operator's changes
 	Missing    []string         `json:"missing"`
@@ -240,11 +255,15 @@ type VerifyResult struct {
 
 // StateResult is what is installed.
 type StateResult struct {
-	Home       string       `json:"home"`
-	Product    string       `json:"product"`
-	Version    string       `json:"version"`
-	At         Place        `json:"at"`
-	Hotfixes   []string     `json:"hotfixes"`
+	Home     string   `json:"home"`
+	Product  string   `json:"product"`
+	Version  string   `json:"version"`
+	At       Place    `json:"at"`
+	Hotfixes []string `json:"hotfixes"` // applied, in order
+
+	Organisation *Organisation `json:"organisation,omitempty"` // whose the installation is; absent: not known
+	Messages     []api.Message `json:"messages"`
+
 	Pending    *PendingInfo `json:"pending,omitempty"`
 	LastUpdate *ChangeInfo  `json:"last_update,omitempty"`
 	Store      Store        `json:"store"`

@@ -35,7 +35,7 @@ func (u *Updater) Revert(ctx context.Context, opts RevertOptions) (*Result, erro
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		r := &reversal{u: u, opts: opts, res: res}
+		r := &reversal{u: u, opts: opts, res: res, kind: plan.Revert}
 		defer r.close()
 		return r.run(ctx)
 	})
@@ -56,6 +56,7 @@ func (u *Updater) drop(pending Pending, res *Result, dryRun bool) error {
 type reversal struct {
 	u     *Updater
 	opts  RevertOptions
+	kind  plan.Kind
 	res   *Result
 	first Change // the oldest change that is undone
 	to    level
@@ -74,9 +75,14 @@ func (r *reversal) run(ctx context.Context) error {
 	if r.first, err = r.choose(history); err != nil {
 		return err
 	}
+	return r.back(ctx, history)
+}
+
+// back goes back to what stood before the first change that is undone.
+func (r *reversal) back(ctx context.Context, history []Change) error {
 	line := r.lineOf(r.first.From)
 	view, why := r.u.trusted(line)
-	r.res.To = r.u.place(view, line, r.first.From.Level)
+	r.res.To = r.u.point(view, r.first.From)
 	if view != nil {
 		r.res.Freshness = new(freshness(view, why))
 	}
@@ -110,7 +116,7 @@ func (r *reversal) lineOf(p plan.Point) release.Line {
 func inForce(history []Change) []Change {
 	var stack []Change
 	for _, c := range history {
-		if c.Kind != plan.Revert {
+		if c.RevertTo == 0 {
 			stack = append(stack, c)
 			continue
 		}
@@ -158,6 +164,11 @@ func changeByID(stack []Change, text string) (Change, error) {
 func (r *reversal) changeByLevel(stack []Change) (Change, error) {
 	line := r.u.Home.State().Line()
 	text := r.opts.To
+	for _, c := range slices.Backward(stack) { // 7.1.0.2-ACME-hf1, as the history has it
+		if len(c.From.Hotfixes) > 0 && c.From.Name(line) == text {
+			return c, nil
+		}
+	}
 	number, err := line.ParseLevel(text)
 	if err != nil {
 		return Change{}, problem.New(problem.Failed, "See the changes with history.", "%w", err)
@@ -221,6 +232,9 @@ func (r *reversal) work(ctx context.Context, changes []Change) (err error) {
 	if r.to, err = r.u.level(ctx, r.lineOf(r.first.From), r.first.From.Level, r.first.From.Record); err != nil {
 		return noBackups(err)
 	}
+	if r.to, err = r.u.laid(r.to, r.first.From.Hotfixes); err != nil {
+		return noBackups(err)
+	}
 	committed, former, disk, err := r.trees(ctx, changes)
 	if err != nil {
 		return err
@@ -230,7 +244,7 @@ func (r *reversal) work(ctx context.Context, changes []Change) (err error) {
 		return err
 	}
 	r.plan, err = plan.Make(plan.Plan{
-		Kind: plan.Revert, Product: state.Product, Version: state.Version,
+		Kind: r.kind, Product: state.Product, Version: state.Version,
 		From: r.from.point(), To: r.to.point(), RevertTo: r.first.ID, Outcomes: outcomes,
 	})
 	if err != nil {
@@ -294,7 +308,7 @@ func (r *reversal) stopAtConflicts() error {
 // only where it can be had.
 func (r *reversal) complete(ctx context.Context) error {
 	lost := r.u.missing(results(r.plan))
-	published := sumsOf(r.to.tree)
+	published := sumsOf(r.to.published)
 	for _, ref := range lost {
 		if !published[ref.Sum] {
 			return noBackups(fmt.Errorf("object %s is not in updates/store", ref.Sum))

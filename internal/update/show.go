@@ -12,13 +12,14 @@ import (
 )
 
 func (u *Updater) newResult(operation string, state State) *Result {
-	at := u.place(nil, state.Line(), state.Level)
+	at := u.here(nil)
 	return &Result{
 		Operation: operation, Outcome: Failed, Home: u.Home.Dir(),
 		Product: state.Product, Version: state.Version, From: at, To: at,
 		Files:    noFiles(),
 		Merges:   []MergeInfo{},
 		Gain:     Gain{Updates: []UpdateNote{}, Floors: []plan.Floor{}, Absorbed: []string{}},
+		Hotfixes: noFate(),
 		Messages: []api.Message{},
 	}
 }
@@ -26,7 +27,7 @@ func (u *Updater) newResult(operation string, state State) *Result {
 func noFiles() Files {
 	return Files{
 		Added: []string{}, Modified: []string{}, Removed: []string{}, Merged: []string{}, Resolved: []string{}, Conflicts: []string{}, Decided: []string{},
-		Kept: []string{}, Absent: []string{}, Adopted: []string{}, Customised: []string{}, Rescued: []string{},
+		Kept: []string{}, Absent: []string{}, Adopted: []string{}, Hotfixed: []string{}, Customised: []string{}, Rescued: []string{},
 	}
 }
 
@@ -40,6 +41,20 @@ func (u *Updater) place(view *trust.View, line release.Line, level int) Place {
 		p.State, p.Reason = listed.State, listed.Reason
 	}
 	return p
+}
+
+// here describes what is installed.
+func (u *Updater) here(view *trust.View) Place { return u.point(view, u.Home.State().point()) }
+
+// point describes a state of the installation: a level with the hotfixes on it.
+func (u *Updater) point(view *trust.View, p plan.Point) Place {
+	line := u.Home.State().Line()
+	line.Channel = p.Channel
+	place := u.place(view, line, p.Level)
+	if len(p.Hotfixes) > 0 {
+		place.Name, place.Hotfixes = p.Name(line), p.HotfixNames()
+	}
+	return place
 }
 
 func freshness(view *trust.View, why string) Freshness {
@@ -85,6 +100,15 @@ func filesOf(p *plan.Plan) Files {
 		}
 	}
 	return f
+}
+
+// command is what to type to have the change made.
+func (r *Result) command() string {
+	switch r.Operation {
+	case "apply-hotfix", "revert-hotfix", "revert":
+		return r.Operation
+	}
+	return "update"
 }
 
 // decided turns conflicts that were committed into what was decided about them.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"uplevel/internal/api"
 	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
 	"uplevel/internal/problem"
@@ -19,13 +20,13 @@ func (u *Updater) CurrentState(ctx context.Context) (StateResult, error) {
 	state := u.Home.State()
 	res := StateResult{
 		Home: u.Home.Dir(), Product: state.Product, Version: state.Version,
-		At: u.place(nil, state.Line(), state.Level), Hotfixes: append([]string{}, state.Hotfixes...),
+		At: u.here(nil), Hotfixes: plan.Names(state.Hotfixes), Messages: []api.Message{},
 	}
 	if err != nil {
 		return res, err
 	}
 	if view, why := u.trusted(state.Line()); view != nil {
-		res.At = u.place(view, state.Line(), state.Level)
+		res.At = u.here(view)
 		res.Freshness = new(freshness(view, why))
 	}
 	res.Pending = u.pendingInfo()
@@ -35,6 +36,11 @@ func (u *Updater) CurrentState(ctx context.Context) (StateResult, error) {
 	}
 	if len(history) > 0 {
 		res.LastUpdate = new(u.changeInfo(history[len(history)-1]))
+	}
+	if o, err := u.Home.Organisation(); err != nil {
+		u.Log.Warn("the organisation is not known", "error", err)
+	} else if o.ID != "" {
+		res.Organisation = &o
 	}
 	res.Store, err = u.Home.Store()
 	return res, err
@@ -70,22 +76,17 @@ func (u *Updater) HistoryEntry(ctx context.Context, id int) (ChangeInfo, error) 
 	}
 	info := u.changeInfo(history[i])
 	info.Files = new(changedFiles(history[i]))
+	info.Files.Hotfixed = u.hotfixedBy(history[i])
 	return info, nil
 }
 
 func (u *Updater) changeInfo(c Change) ChangeInfo {
 	f := changedFiles(c)
 	return ChangeInfo{
-		ID: c.ID, Kind: string(c.Kind), Time: c.Time, From: u.point(c.From), To: u.point(c.To),
+		ID: c.ID, Kind: string(c.Kind), Time: c.Time, From: u.point(nil, c.From), To: u.point(nil, c.To),
 		User: c.User, Outcome: c.Outcome,
 		Added: len(f.Added), Modified: len(f.Modified), Removed: len(f.Removed),
 	}
-}
-
-func (u *Updater) point(p plan.Point) Place {
-	line := u.Home.State().Line()
-	line.Channel = p.Channel
-	return u.place(nil, line, p.Level)
 }
 
 func changedFiles(c Change) Files {
@@ -126,7 +127,7 @@ func (u *Updater) Recover(ctx context.Context) (RecoverResult, error) {
 	}
 	defer u.unlock(unlock)
 	done, err := u.Home.Recover(ctx)
-	res.At = u.point(plan.Point{Channel: u.Home.State().Channel, Level: u.Home.State().Level})
+	res.At = u.here(nil)
 	if err != nil {
 		return res, err
 	}
@@ -140,7 +141,7 @@ func (u *Updater) Recover(ctx context.Context) (RecoverResult, error) {
 func (u *Updater) Conflicts(ctx context.Context, diffs bool) (ConflictsResult, error) {
 	err := u.ready(ctx)
 	state := u.Home.State()
-	at := u.place(nil, state.Line(), state.Level)
+	at := u.here(nil)
 	res := ConflictsResult{Product: state.Product, Version: state.Version, From: at, To: at, Conflicts: []ConflictInfo{}}
 	if err != nil {
 		return res, err

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"uplevel/internal/api"
+	"uplevel/internal/bundle"
 	"uplevel/internal/manifest"
 	"uplevel/internal/merge"
 	"uplevel/internal/release"
 	"uplevel/internal/trust"
+	"uplevel/internal/trust/refresh"
 )
 
 // Service is what the updater asks of the update service.
@@ -18,6 +20,8 @@ type Service interface {
 	Check(context.Context, api.CheckRequest) (api.CheckAnswer, error)
 	AcceptEULA(ctx context.Context, version string) error
 	Report(context.Context, api.Report) error
+	// Hotfixes lists those of a line that are for the caller's organisation.
+	Hotfixes(ctx context.Context, line release.Line) ([]api.Hotfix, error)
 }
 
 // Trust gives verified metadata.
@@ -27,6 +31,9 @@ type Trust interface {
 	// Trusted returns what was kept; fs.ErrNotExist if nothing was. Expiry is told by
 	// the view and is no error.
 	Trusted(lines ...release.Line) (*trust.View, error)
+	// Carried judges metadata that were carried in; older ones than those kept count for
+	// nothing. It writes nothing.
+	Carried(ctx context.Context, from refresh.Remote, lines ...release.Line) (*trust.View, error)
 }
 
 // Fetcher gets objects of one level, verified.
@@ -71,6 +78,8 @@ type Updater struct {
 
 	// Other makes an updater of another home; only ToDirectory uses it.
 	Other func(ctx context.Context, home string) (*Updater, error)
+
+	zip *bundle.Bundle // of the hotfix that is being applied, checked; nil: none is
 }
 
 // exclusive runs do with the home locked and whole. A dry run takes no lock, unless a

@@ -72,6 +72,8 @@ type vendor struct {
 	refuse  error // what the service answers with instead
 	reports []api.Report
 	calls   []string
+
+	hotfixes []api.Hotfix // for the caller's organisation
 }
 
 func newVendor(t testing.TB, now time.Time) *vendor {
@@ -156,6 +158,11 @@ func (v *vendor) called(name string) error {
 // Check answers what the test set.
 func (v *vendor) Check(_ context.Context, req api.CheckRequest) (api.CheckAnswer, error) {
 	return v.answer, v.called("check " + req.Product)
+}
+
+// Hotfixes lists what the test set.
+func (v *vendor) Hotfixes(context.Context, release.Line) ([]api.Hotfix, error) {
+	return v.hotfixes, v.called("hotfixes")
 }
 
 func (v *vendor) AcceptEULA(context.Context, string) error { return v.called("eula") }

@@ -26,7 +26,7 @@ func (u *Updater) Verify(ctx context.Context, opts VerifyOptions) (VerifyResult,
 	view, why := u.trusted(u.Home.State().Line())
 	if view != nil {
 		res.Freshness = new(freshness(view, why))
-		res.At = u.place(view, u.Home.State().Line(), u.Home.State().Level)
+		res.At = u.here(view)
 		if err := u.checkInstalled(view); err != nil {
 			return res, err
 		}
@@ -54,8 +54,8 @@ func (u *Updater) newVerifyResult() VerifyResult {
 	state := u.Home.State()
 	return VerifyResult{
 		Home: u.Home.Dir(), Product: state.Product, Version: state.Version,
-		At:         u.place(nil, state.Line(), state.Level),
-		Customised: []string{}, Merged: []string{}, Missing: []string{}, Generated: []string{}, Foreign: []string{},
+		At:       u.here(nil),
+		Hotfixed: []string{}, Customised: []string{}, Merged: []string{}, Missing: []string{}, Generated: []string{}, Foreign: []string{},
 		Modes: []ModeDifference{}, Damaged: []Damage{}, Messages: []api.Message{},
 	}
 }
@@ -101,8 +101,14 @@ func (u *Updater) compare(ctx context.Context, at level, res *VerifyResult) erro
 	if err != nil {
 		return err
 	}
+	fixed := at.hotfixed()
 	for _, e := range at.tree.Entries() {
 		have, there := disk.Lookup(e.Path)
+		if f := fixed[e.Path]; f != nil && there && have.SameContent(*f) && e.Kind != manifest.Dir {
+			res.Hotfixed = append(res.Hotfixed, e.Path)
+			res.mode(e, have)
+			continue
+		}
 		res.sort(e, have, there, rules, merged[e.Path])
 	}
 	res.Foreign, err = u.foreign(ctx, at.tree)
@@ -118,7 +124,7 @@ func (u *Updater) merged() (map[string]manifest.Entry, error) {
 	}
 	made := map[string]manifest.Entry{}
 	for _, c := range inForce(history) {
-		for _, f := range c.Files {
+		for _, f := range c.Files { // by an update or a hotfix
 			delete(made, f.Path)
 			if f.After != nil && (f.Why == reconcile.Merging || f.Why == reconcile.Renamed) {
 				made[f.Path] = *f.After
@@ -144,6 +150,11 @@ func (r *VerifyResult) sort(want, have manifest.Entry, there bool, rules reconci
 	case want.Kind != manifest.Dir:
 		r.Pristine++
 	}
+	r.mode(want, have)
+}
+
+// mode notes permission bits that are not the listed ones.
+func (r *VerifyResult) mode(want, have manifest.Entry) {
 	if have.Kind == want.Kind && have.Mode != want.Mode {
 		r.Modes = append(r.Modes, ModeDifference{
 			Path: want.Path, Have: fmt.Sprintf("%04o", have.Mode), Want: fmt.Sprintf("%04o", want.Mode),
