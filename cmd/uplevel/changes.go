@@ -133,10 +133,9 @@ func (t *tool) revertTo(ctx context.Context, opts update.RevertOptions, done int
 		return err
 	}
 	t.quietReport(u)
-	general := t.options.update(t.getenv)
-	opts.OnConflict, opts.WholeFiles, opts.DecideAnew = general.OnConflict, general.WholeFiles, general.DecideAnew
-	opts.DryRun, opts.NoReport, opts.Keep = general.DryRun, general.NoReport, general.Keep
-	res, err := u.Revert(ctx, opts)
+	general := t.reverting()
+	general.To, general.DiscardEdits = opts.To, opts.DiscardEdits
+	res, err := u.Revert(ctx, general)
 	if err == nil {
 		t.exit = done
 	}

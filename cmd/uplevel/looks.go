@@ -50,6 +50,8 @@ func (t *tool) tellCheck(r update.CheckResult) {
 		}
 		t.sayf("\nSee what it would do with %s plan; update with %s update.\n", t.typed(), t.typed())
 	}
+	t.tellFate(r.Hotfixes, r.Latest.Name)
+	t.tellAvailable(r.Available)
 	if w := r.Withdrawn; w != nil {
 		t.sayf("%s\n", t.red("The installed level was withdrawn: "+w.Reason))
 	}
@@ -64,7 +66,12 @@ func (t *tool) stateCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		messages, err := t.learn(ctx)
+		if err != nil {
+			return err
+		}
 		res, err := u.CurrentState(ctx)
+		res.Messages = append(res.Messages, messages...)
 		return t.show(res, err, func() {
 			t.sayf("Product:   %s-%s\nLevel:     %s (channel %s)\n", res.Product, res.Version, res.At.Name, res.At.Channel)
 			if len(res.Hotfixes) > 0 {
@@ -74,7 +81,11 @@ func (t *tool) stateCommand() *cobra.Command {
 				t.sayf("Last:      %s %s → %s on %s by %s\n", l.Kind, l.From.Name, l.To.Name, l.Time.Local().Format("2006-01-02 15:04"), l.User)
 			}
 			t.sayf("Store:     %s, %s\n", size(res.Store.Bytes), levelsKept(res.Store.Levels))
+			if o := res.Organisation; o != nil {
+				t.sayf("Of:        %s\n", orText(o.Name, o.ID))
+			}
 			t.tellPending(res.Pending)
+			t.tellMessages(res.Messages)
 			t.tellFreshness(res.Freshness)
 		})
 	})
@@ -113,6 +124,7 @@ func (t *tool) tellVerify(r update.VerifyResult) {
 		t.sayf(", all of them")
 	}
 	t.sayf(".\n")
+	t.listIf("As the vendor's hotfixes have them", r.Hotfixed)
 	t.listIf("Customised here", r.Customised)
 	t.listIf("Merged by the tool from your and the vendor's changes", r.Merged)
 	t.listIf("Missing (removed here)", r.Missing)
@@ -166,6 +178,7 @@ func (t *tool) historyCommand() *cobra.Command {
 				t.listIf("Modified", res.Files.Modified)
 				t.listIf("Removed", res.Files.Removed)
 				t.listIf("Merged", res.Files.Merged)
+				t.listIf("Of hotfixes", res.Files.Hotfixed)
 				t.listIf("Decided as before", res.Files.Resolved)
 				t.listIf("Customised before", res.Files.Customised)
 			}

@@ -105,6 +105,10 @@ func (t *tool) showChange(res *update.Result, err error) error {
 func (t *tool) tellChange(r *update.Result) {
 	switch r.Outcome {
 	case update.Nothing:
+		if h := r.Hotfix; h != nil {
+			t.sayf("Hotfix %s is applied already: nothing to do.\n", h.Name)
+			break
+		}
 		t.sayf("%s-%s is at level %s: nothing to do.\n", r.Product, r.Version, r.From.Name)
 	case update.Dropped:
 		t.sayf("The pending change was dropped. The product is at level %s.\n", r.From.Name)
@@ -126,6 +130,7 @@ func (t *tool) tellChange(r *update.Result) {
 		t.tellFiles(r)
 	}
 	t.tellGain(r)
+	t.tellHotfix(r)
 	t.tellCosts(r)
 	t.tellMessages(r.Messages)
 	t.tellFreshness(r.Freshness)
@@ -168,6 +173,7 @@ func (t *tool) listIf(title string, paths []string) {
 
 func (t *tool) tellGain(r *update.Result) {
 	g := r.Gain
+	t.tellFate(r.Hotfixes, r.To.Name)
 	if g.Security+g.Regular == 0 {
 		return
 	}
@@ -188,8 +194,8 @@ func (t *tool) tellGain(r *update.Result) {
 	if s := r.StoppedAt; s != nil {
 		t.sayf("Stopped at level %d, as wanted: %s\n", s.Level, s.Reason)
 	}
-	if len(g.Absorbed) > 0 {
-		t.sayf("Hotfixes contained: %s\n", strings.Join(g.Absorbed, ", "))
+	if others := without(g.Absorbed, r.Hotfixes.Absorbed); len(others) > 0 {
+		t.sayf("Hotfixes contained: %s\n", strings.Join(others, ", "))
 	}
 	if r.Outcome == update.Done && g.Restart {
 		t.sayf("Restart the product.\n")

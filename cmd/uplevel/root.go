@@ -44,7 +44,7 @@ func (t *tool) rootCommand() *cobra.Command {
 		t.command("update", "Update to --level (default: the latest)", cobra.NoArgs, func(ctx context.Context, _ []string) error { return t.rootUpdate(ctx) }),
 		t.checkCommand(), t.planCommand(), t.prepareCommand(), t.applyCommand(),
 		t.stateCommand(), t.verifyCommand(), t.historyCommand(),
-		t.revertCommand(), t.conflictsCommand(), t.resolveCommand(), t.recoverCommand(), t.gcCommand(),
+		t.revertCommand(), t.conflictsCommand(), t.resolveCommand(), t.applyHotfixCommand(), t.revertHotfixCommand(), t.recoverCommand(), t.gcCommand(),
 		t.whoamiCommand(), t.versionCommand(), t.exitCodesTopic(),
 	)
 	root.SetHelpCommand(helpCommand(root))

@@ -137,6 +137,13 @@ func TestRealOutputFollowsItsSchema(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(home, "conf/app.properties"), []byte("a=mine\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(l.Path("dist/0/conf/hot"), []byte("fixed"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Do(t.Context(), l.Dir, "uplevel-publish", "hotfix", "shop", "1", "--for", "Lab", "--level", "0", "--dist", l.Path("dist/0"),
+		"--notes", l.Path("notes.yaml"), "--out", l.Path("hotfixes")); err != nil {
+		t.Fatal(err)
+	}
 	for _, row := range []struct {
 		schema, line string
 		exit         int
@@ -160,6 +167,17 @@ func TestRealOutputFollowsItsSchema(t *testing.T) {
 		{"change", "update", 0},
 		{"change", "update --level 7", 1},
 		{"change", "--revert", 4},
+		{"check", "check", 0},
+		{"change", "apply-hotfix Lab-hf1 --dry-run", 0},
+		{"change", "apply-hotfix ../hotfixes/shop-1-Lab-hf1.zip", 0},
+		{"change", "apply-hotfix ../hotfixes/shop-1-Lab-hf1.zip", 0},
+		{"change", "apply-hotfix ../hotfixes/hotfix.zip", 1},
+		{"change", "update", 15},
+		{"check", "check", 0},
+		{"current-state", "current-state", 0},
+		{"verify", "verify", 0},
+		{"history-show", "history show 3", 0},
+		{"change", "revert-hotfix", 0},
 		{"recover", "recover", 0},
 		{"whoami", "whoami", 0},
 		{"version", "version", 0},

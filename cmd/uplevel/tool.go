@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"uplevel/internal/api"
 	"uplevel/internal/install"
 	"uplevel/internal/problem"
 )
@@ -31,6 +32,7 @@ type tool struct {
 	options options
 	home    *install.Home
 	vendor  vendor
+	service *api.Client // of the updater; nil where none is used
 	log     *slog.Logger
 	logFile string // empty: this command keeps no log
 	cleanup []func() error
@@ -161,7 +163,7 @@ func (t *tool) standing(p *problem.Error) string {
 		return "Nothing was done."
 	case t.home != nil:
 		s := t.home.State()
-		return "Nothing was changed: the product is as it was, at level " + s.Line().LevelName(s.Level) + "."
+		return "Nothing was changed: the product is as it was, at level " + s.Point().Name(s.Line()) + "."
 	}
 	return "Nothing was changed."
 }
@@ -183,7 +185,7 @@ func (t *tool) withName(next string) string {
 	if first, size := utf8.DecodeRuneInString(next); size > 0 {
 		next = string(unicode.ToUpper(first)) + next[size:] // the service's begin small
 	}
-	commands := regexp.MustCompile(`\b([Rr]un|with|or) (update|check|prepare|plan|apply|conflicts|resolve|revert|recover|history|verify|--continue)\b`)
+	commands := regexp.MustCompile(`\b([Rr]un|with|or) (update|check|prepare|plan|apply-hotfix|revert-hotfix|current-state|apply|conflicts|resolve|revert|recover|history|verify|--continue)\b`)
 	return commands.ReplaceAllString(next, "$1 "+strings.ReplaceAll(t.typed(), "$", "$$")+" $2")
 }
 

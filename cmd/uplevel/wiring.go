@@ -137,7 +137,7 @@ func (t *tool) updater(m mode, n need) (*update.Updater, error) {
 	if u.Trust, err = t.trust(m, client); err != nil {
 		return nil, err
 	}
-	if client != nil {
+	if t.service = client; client != nil {
 		u.Service = client
 		if u.Fetch, err = t.fetcher(client, u.Progress); err != nil {
 			return nil, err
