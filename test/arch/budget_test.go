@@ -26,7 +26,6 @@ func over() map[string]string {
 	return map[string]string{
 		"chain cmd/uplevel-publish": "wiring adds one to the seven of publish, which verifies what it reads before it signs",
 		"package update":            "one use case with ten commands; its parts share one value and splitting would only move it",
-		"package publish":           "one use case with six commands over one draft; what can stand alone lies below it",
 		"package server":            "a handler a route over one value; what it decides lies below it",
 		"package sqlstore":          "a file a table over one set of helpers, so that the SQL text of all engines is in one place",
 		"package install":           "stage, journal and recovery must be read together",

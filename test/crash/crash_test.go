@@ -70,6 +70,9 @@ func operations() []operation {
 		{name: "apply", before: []step{{0, "uplevel prepare --on-conflict mine"}}, run: []string{"apply"}},
 		{name: "revert", before: []step{{0, "uplevel update --on-conflict mine"}}, run: []string{"revert"}},
 		{name: "continue", before: []step{{3, "uplevel update"}, {0, "echo both > conf/conflict.txt.final"}}, run: []string{"--continue"}},
+		{name: "apply-hotfix", run: []string{"apply-hotfix", "../hotfixes/shop-1-Lab-hf1.zip", "--for", "Lab"}},
+		{name: "hotfix conflict", before: []step{{0, "echo mine > conf/a.properties"}}, run: []string{"apply-hotfix", "../hotfixes/shop-1-Lab-hf1.zip", "--for", "Lab"}, ends: 3, waits: true},
+		{name: "revert-hotfix", before: []step{{0, "uplevel apply-hotfix ../hotfixes/shop-1-Lab-hf1.zip --for Lab"}}, run: []string{"revert-hotfix"}},
 		{name: "recover", before: []step{{-1, cutMidway}}, run: []string{"recover"}, either: true},
 	}
 }
@@ -138,6 +141,11 @@ func newSweep(t *testing.T) *sweeper {
 	if err != nil {
 		t.Fatal(err)
 	}
+	writeTree(t, l.Path("fixed"), fixedTree())
+	if _, err := l.Do(t.Context(), l.Dir, "uplevel-publish", "hotfix", "shop", "1", "--for", "Lab", "--level", "0",
+		"--dist", l.Path("fixed"), "--notes", l.Path("notes.yaml"), "--out", l.Path("hotfixes")); err != nil {
+		t.Fatal(err)
+	}
 	s := &sweeper{lab: l, pack: home, seed: *seed}
 	if s.seed == 0 {
 		s.seed = uint64(time.Now().UnixNano())
@@ -164,6 +172,14 @@ func newTree() map[string]string {
 		"bin/start": "start 1", "bin/stop": "stop", "conf/a.properties": "a=1", "conf/conflict.txt": "vendor 1", "conf/mine.txt": "vendor",
 		"lib/x-2.jar": "x2", "lib/same.jar": "same", "fresh/deep/one": "1", "fresh/two": "2", "turns/into": "a folder", "LICENSE": "free", "leer/größe.txt": "1",
 	}
+}
+
+// fixedTree is the old one under a hotfix.
+func fixedTree() map[string]string {
+	fixed := oldTree()
+	fixed["bin/start"], fixed["conf/a.properties"], fixed["turns"], fixed["hot/deep/one"] = "start fixed", "a=fixed", "a fixed file", "1"
+	delete(fixed, "lib/gone/deep/file")
+	return fixed
 }
 
 // writeTree writes a build; bin/stop changes its mode from one to the next.
@@ -448,7 +464,7 @@ func snapshot(t *testing.T, home string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen["level"] = fmt.Sprint(report.Level)
+	seen["level"] = fmt.Sprint(report.Level, report.Hotfixes)
 	return seen
 }
 
