@@ -64,7 +64,7 @@ $(LINT):
 	fi
 
 sweep: build ## cut update, apply, revert and continue at every system call
-	go test ./test/crash -count=1 -timeout 120m -args -sweep
+	go test ./test/crash -count=1 -v -timeout 120m -args -sweep
 
 fuzz: ## every fuzz target for a minute each
 	scripts/fuzz 60s

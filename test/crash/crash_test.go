@@ -73,9 +73,20 @@ func operations() []operation {
 		{name: "apply-hotfix", run: []string{"apply-hotfix", "../hotfixes/shop-1-Lab-hf1.zip", "--for", "Lab"}},
 		{name: "hotfix conflict", before: []step{{0, "echo mine > conf/a.properties"}}, run: []string{"apply-hotfix", "../hotfixes/shop-1-Lab-hf1.zip", "--for", "Lab"}, ends: 3, waits: true},
 		{name: "revert-hotfix", before: []step{{0, "uplevel apply-hotfix ../hotfixes/shop-1-Lab-hf1.zip --for Lab"}}, run: []string{"revert-hotfix"}},
+		{name: "merge", before: []step{{0, edited}}, run: []string{"update", "--on-conflict", "mine"}},
+		{name: "merged conflict", before: []step{{0, edited}, {3, "uplevel update"}, {0, "uplevel resolve conf/conflict.txt --theirs"}}, run: []string{"--continue"}},
+		{name: "revert far", before: []step{
+			{0, edited},
+			{0, "uplevel update --on-conflict mine"},
+			{0, "uplevel update --on-conflict mine --level 2"},
+			{0, "printf '\nlater=1\n' >> conf/a.properties"},
+		}, run: []string{"revert", "--to", "0"}},
 		{name: "recover", before: []step{{-1, cutMidway}}, run: []string{"recover"}, either: true},
 	}
 }
+
+// edited makes a change that merges with the vendor's, in a file that level 2 renames.
+const edited = "printf '\nmine=1\n' >> conf/a.properties"
 
 // cutMidway leaves a commit open: the update is killed at its twelfth rename behind the
 // commit point. strace counts by thread, so that a run may pass it unharmed.
@@ -141,6 +152,11 @@ func newSweep(t *testing.T) *sweeper {
 	if err != nil {
 		t.Fatal(err)
 	}
+	writeTree(t, l.Path("newer"), newerTree())
+	if _, err := l.Do(t.Context(), l.Dir, "uplevel-publish", "level", "shop", "1", "--dist", l.Path("newer"), "--notes", l.Path("notes.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	l.Set("UPLEVEL_LEVEL", "1") // where an operation names no level
 	writeTree(t, l.Path("fixed"), fixedTree())
 	if _, err := l.Do(t.Context(), l.Dir, "uplevel-publish", "hotfix", "shop", "1", "--for", "Lab", "--level", "0",
 		"--dist", l.Path("fixed"), "--notes", l.Path("notes.yaml"), "--out", l.Path("hotfixes")); err != nil {
@@ -172,6 +188,15 @@ func newTree() map[string]string {
 		"bin/start": "start 1", "bin/stop": "stop", "conf/a.properties": "a=1", "conf/conflict.txt": "vendor 1", "conf/mine.txt": "vendor",
 		"lib/x-2.jar": "x2", "lib/same.jar": "same", "fresh/deep/one": "1", "fresh/two": "2", "turns/into": "a folder", "LICENSE": "free", "leer/größe.txt": "1",
 	}
+}
+
+// newerTree is level 2.
+func newerTree() map[string]string {
+	newer := newTree()
+	delete(newer, "conf/a.properties")
+	delete(newer, "fresh/two")
+	newer["etc/a.properties"], newer["bin/start"], newer["fresh/three"] = "a=1\nb=2", "start 2", "3"
+	return newer
 }
 
 // fixedTree is the old one under a hotfix.
