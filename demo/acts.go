@@ -313,6 +313,31 @@ func (d *demo) chosenLevel(ctx context.Context) error {
 	return d.javaVersion(ctx)
 }
 
+// hotfix is one customer's fix tonight, before the level that will contain it.
+func (d *demo) hotfix(ctx context.Context) error {
+	d.title("A hotfix for one customer, tonight: it needs neither network nor credentials, and the next level keeps it")
+	told := d.journey
+	d.journey = nil
+	d.changeDir(d.path("work"))
+	err := d.all(ctx,
+		"cp -R ../releases/2.41.0 ../hotfix && sed -i '/xray-plugin/d' ../hotfix/config/allure.yml",
+		"uplevel-publish hotfix allure 2 --for 'Example Bank' --level 3 --dist ../hotfix --notes ../../../demo/notes/hotfix.yaml --out .",
+	)
+	d.changeDir(d.home)
+	d.journey = told
+	if err != nil {
+		return err
+	}
+	return d.all(ctx,
+		"uplevel apply-hotfix ../allure-2-Example_Bank-hf1.zip",
+		"uplevel current-state",
+		"uplevel update",
+		"uplevel current-state && grep -c xray config/allure.yml; true",
+		"uplevel revert-hotfix",
+		"uplevel verify && grep -c xray config/allure.yml",
+	)
+}
+
 func (d *demo) javaVersion(ctx context.Context) error {
 	if _, missing := exec.LookPath("java"); missing == nil {
 		_, err := d.typed(ctx, 0, "bin/allure --version")

@@ -36,7 +36,7 @@ func run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, d.stopService()) }()
 	for _, act := range []func(context.Context) error{
 		d.prepare, d.startService, d.publish, d.admit, d.customise, d.look, d.refusals,
-		d.update, d.prove, d.goBack, d.chosenLevel, d.tellJourney,
+		d.update, d.prove, d.goBack, d.chosenLevel, d.hotfix, d.tellJourney,
 	} {
 		if err := act(ctx); err != nil {
 			if ctx.Err() != nil {

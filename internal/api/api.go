@@ -64,6 +64,7 @@ type CheckAnswer struct {
 	Organisation string      `json:"organisation"`            // opaque id
 	MaxLevel     *int        `json:"max_level,omitempty"`     // highest level a lapsed subscription keeps
 	States       []string    `json:"states" nullable:"false"` // level states the caller may ask for
+	Hotfixes     []Hotfix    `json:"hotfixes" nullable:"false"` // of the caller's organisation that fit the installed level
 }
 
 // Entitlement is what a subscription gives now.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,6 +94,18 @@ func (s *Service) listHotfixes(ctx context.Context, in *lineAsked) (*body[[]api.
 		out = append(out, told(h))
 	}
 	return &body[[]api.Hotfix]{out}, nil
+}
+
+// fitting returns the hotfixes for a principal that fit a level.
+func (s *Service) fitting(ctx context.Context, p entitlement.Principal, line release.Line, level int) ([]api.Hotfix, error) {
+	own, err := s.Hotfixes.List(ctx, p, line)
+	out := []api.Hotfix{}
+	for _, h := range own {
+		if slices.Contains(h.Levels, level) {
+			out = append(out, told(h))
+		}
+	}
+	return out, err
 }
 
 func told(h hotfix.Published) api.Hotfix {

@@ -167,6 +167,9 @@ func (s *Service) check(ctx context.Context, in *asked[api.CheckRequest]) (*body
 	if highest, limited := grant.MaxLevel(listings); limited {
 		out.MaxLevel = &highest
 	}
+	if out.Hotfixes, err = s.fitting(ctx, p, line, in.Body.Level); err != nil {
+		return nil, s.answerTo(ctx, err)
+	}
 	return &body[api.CheckAnswer]{out}, nil
 }
 

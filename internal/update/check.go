@@ -11,8 +11,8 @@ import (
 )
 
 // Check says what the product could be brought to. It may store newer trusted metadata
-// and changes nothing else. With nothing to do it makes four requests: two for
-// metadata, one each for entitlement and hotfixes. Expired metadata are said and no failure.
+// and changes nothing else. With nothing to do it makes three requests: two for
+// metadata, one for the entitlement. Expired metadata are said and no failure.
 func (u *Updater) Check(ctx context.Context, opts CheckOptions) (CheckResult, error) {
 	state := u.Home.State()
 	line := state.Line()
@@ -47,7 +47,7 @@ func (u *Updater) Check(ctx context.Context, opts CheckOptions) (CheckResult, er
 	if err != nil {
 		return res, err
 	}
-	res.Available = u.available(ctx, line)
+	res.Available = u.available(may, line)
 	w := wish{line: line, levels: levels, at: plan.Point{Channel: state.Channel, Level: state.Level}, states: opts.States}
 	return res, u.fillCheck(ctx, &res, view, w, may)
 }

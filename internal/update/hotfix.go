@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"uplevel/internal/api"
 	"uplevel/internal/bundle"
 	"uplevel/internal/digest"
 	"uplevel/internal/hotfix"
@@ -39,16 +40,12 @@ func infoOf(r hotfix.Record) *HotfixInfo {
 }
 
 // available lists the hotfixes for the caller's organisation that fit what is installed
-// and are not applied. A service that does not tell is no failure.
-func (u *Updater) available(ctx context.Context, line release.Line) []HotfixInfo {
+// and are not applied.
+func (u *Updater) available(may api.CheckAnswer, line release.Line) []HotfixInfo {
 	fit := []HotfixInfo{}
 	state := u.Home.State()
-	own, err := u.Service.Hotfixes(ctx, line)
-	if err != nil {
-		u.Log.Info("hotfixes are not known", "error", err)
-	}
 	applied := plan.Names(state.Hotfixes)
-	for _, h := range own {
+	for _, h := range may.Hotfixes {
 		if line != state.Line() || !slices.Contains(h.Levels, state.Level) || slices.Contains(applied, h.Name) {
 			continue
 		}

@@ -22,11 +22,7 @@ func (u *Updater) Learn(ctx context.Context) error {
 			return err
 		}
 		o := Organisation{ID: may.Organisation}
-		own, err := u.Service.Hotfixes(ctx, line)
-		if err != nil {
-			u.Log.Info("hotfixes are not known", "error", err)
-		}
-		for _, h := range own {
+		for _, h := range may.Hotfixes {
 			if h.Organisation == o.ID {
 				o.Name = h.For
 			}

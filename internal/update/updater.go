@@ -20,8 +20,6 @@ type Service interface {
 	Check(context.Context, api.CheckRequest) (api.CheckAnswer, error)
 	AcceptEULA(ctx context.Context, version string) error
 	Report(context.Context, api.Report) error
-	// Hotfixes lists those of a line that are for the caller's organisation.
-	Hotfixes(ctx context.Context, line release.Line) ([]api.Hotfix, error)
 }
 
 // Trust gives verified metadata.

@@ -157,12 +157,9 @@ func (v *vendor) called(name string) error {
 
 // Check answers what the test set.
 func (v *vendor) Check(_ context.Context, req api.CheckRequest) (api.CheckAnswer, error) {
-	return v.answer, v.called("check " + req.Product)
-}
-
-// Hotfixes lists what the test set.
-func (v *vendor) Hotfixes(context.Context, release.Line) ([]api.Hotfix, error) {
-	return v.hotfixes, v.called("hotfixes")
+	answer := v.answer
+	answer.Hotfixes = v.hotfixes
+	return answer, v.called("check " + req.Product)
 }
 
 func (v *vendor) AcceptEULA(context.Context, string) error { return v.called("eula") }
