@@ -1,7 +1,9 @@
 package xml
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -15,6 +17,42 @@ type parser struct {
 	at   int // up to here the text has its nodes
 	left int // nodes that may still come
 }
+
+// prologue makes the node of a document type or a processing instruction before the element.
+func (p *parser) prologue(root *merge.Node, c piece) *merge.Node {
+	if len(root.Children) == 0 {
+		root.Head, p.at = p.text[:c.from], c.from
+	}
+	raw := p.text[c.from:c.to]
+	n := &merge.Node{Kind: merge.Scalar, Key: "<!DOCTYPE>", Head: p.text[p.at:c.from], Raw: raw, Value: raw}
+	if c.instructs {
+		n.Key = strings.TrimSuffix(named(raw), "?") + "?>"
+	}
+	for key := n.Key; slices.ContainsFunc(root.Children, func(o *merge.Node) bool { return o.Key == n.Key }); {
+		n.Key = fmt.Sprintf("%s#%d", key, len(root.Children)+1)
+	}
+	p.at = c.to
+	return n
+}
+
+// rest reads what stands behind the element.
+func (p *parser) rest() error {
+	for {
+		c, err := p.r.next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case c.instructs:
+			return errInstructs
+		}
+	}
+}
+
+// errInstructs says that a text has processing instructions where none are found a place
+// for.
+var errInstructs = errors.New("it has processing instructions among or behind its elements")
 
 // element makes the node of an element whose start tag was read.
 func (p *parser) element(start piece, depth int) (*merge.Node, error) {
@@ -56,6 +94,9 @@ func (p *parser) content(list *merge.Node, depth int) (*merge.Node, error) {
 		c, err := p.r.next()
 		if err != nil {
 			return nil, err
+		}
+		if c.instructs {
+			return nil, errInstructs
 		}
 		written := p.text[c.from:c.to]
 		switch c.kind {

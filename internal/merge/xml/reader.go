@@ -26,6 +26,8 @@ type piece struct {
 	name     string // of an element, with its prefix
 	empty    bool   // an element that closes itself
 	declares bool   // a document type that declares something itself
+	// instructs: a processing instruction, which means something to some program
+	instructs bool
 }
 
 // reader finds the pieces of a text. The decoder serves for finding them; what they say is
@@ -81,6 +83,8 @@ func (r *reader) next() (piece, error) {
 		}
 	case stdxml.Directive:
 		p.kind, p.declares = pieceDoctype, strings.ContainsAny(string(t), "[<")
+	case stdxml.ProcInst:
+		p.instructs = t.Target != "xml"
 	}
 	return p, nil
 }

@@ -1,6 +1,7 @@
 package xml_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -234,6 +235,45 @@ func TestConflictsAreNamed(t *testing.T) {
 	}
 }
 
+// What names nothing after a merge, or is not written as it says, is no merge: the whole
+// file is asked for, or its lines.
+func TestStaysXML(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, base, mine, theirs string }{
+		{
+			"a prefix that the vendor renamed and the operator used again",
+			"<s xmlns:a='u'>\n<a:x/>\n<b/>\n</s>\n", "<s xmlns:a='u'>\n<a:x/>\n<b/>\n<a:y/>\n</s>\n", "<s xmlns:z='u'>\n<z:x/>\n<b/>\n</s>\n",
+		},
+		{
+			"on an attribute",
+			"<s xmlns:a='u'>\n<b a:x='1'/>\n<c/>\n<d/>\n</s>\n", "<s xmlns:a='u'>\n<b a:x='1'/>\n<c/>\n<d a:x='1'/>\n</s>\n", "<s>\n<b/>\n<c/>\n<d/>\n</s>\n",
+		},
+		{
+			"an encoding that the vendor gave up",
+			"<?xml version='1.0' encoding='ISO-8859-1'?>\n<a>\n<b>1</b>\n</a>\n", "<?xml version='1.0' encoding='ISO-8859-1'?>\n<a>\n<b>\xfc</b>\n</a>\n",
+			"<?xml version='1.0' encoding='UTF-8'?>\n<a>\n<b>1</b>\n</a>\n",
+		},
+	} {
+		got, err := merge.Merge(sides(c.base, c.mine, c.theirs), xml.Format{})
+		if !errors.Is(err, merge.ErrWhole) {
+			t.Errorf("%s: %v %s\n%s", c.name, err, got.How, got.Merged)
+		}
+	}
+}
+
+// A document type and processing instructions say something: they are no comments.
+func TestProloguesAreMerged(t *testing.T) {
+	t.Parallel()
+	text := func(style, doctype, b string) string {
+		return "<?xml version='1.0'?>\n<!-- of ours -->\n<?style " + style + "?>\n<!DOCTYPE a SYSTEM '" + doctype + "'>\n<a><b>" + b + "</b></a>\n"
+	}
+	got, err := merge.Merge(sides(text("1", "1", "1"), text("2", "2", "1"), text("1", "3", "4")), xml.Format{})
+	if err != nil || got.How != "by key (XML)" || len(got.Conflicts) != 1 || got.Conflicts[0].Key != "<!DOCTYPE>" ||
+		string(got.Merged) != text("2", "2", "4") || string(got.Theirs) != text("2", "3", "4") {
+		t.Errorf("%v %s %+v\n%s", err, got.How, got.Conflicts, got.Merged)
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
@@ -243,6 +283,7 @@ func TestRefuses(t *testing.T) {
 		"<!DOCTYPE a [<!ENTITY b \"bbbb\"><!ENTITY c \"&b;&b;&b;\">]><a>&c;</a>",
 		strings.Repeat("<a>", 200) + strings.Repeat("</a>", 200), strings.Repeat("<a>", 1<<19),
 		"<a>" + strings.Repeat("<b/>", merge.MaxNodes/2) + "</a>", "<a/><?xml version='2.0'?>",
+		"<a><?p q?></a>", "<a/><?p q?>", "<p:a/>", "<a p:b=''/>", "<a><b xmlns:p='u'/><p:b/></a>", "<a>\xfc</a>",
 	} {
 		if _, err := (xml.Format{}).Parse(text); err == nil {
 			t.Errorf("%.60q is taken apart", text)
