@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"uplevel/internal/archive/anatomy"
@@ -31,6 +32,10 @@ type Sides struct {
 	Base   *io.SectionReader // nil: both sides added the archive
 	Mine   *io.SectionReader
 	Theirs *io.SectionReader
+
+	// MaxMembers bounds the members that are known at a time, those of all versions and of
+	// archives within together: each takes memory. 0 is no bound but that of each archive.
+	MaxMembers int
 }
 
 // Members merges the content of one member that both sides changed; base is nil if both
@@ -91,7 +96,7 @@ func Merge(ctx context.Context, s Sides, out io.Writer, preferTheirs bool, membe
 		return Result{}, errors.New("merging archives: one side is missing")
 	}
 	m := &merger{
-		members: members, preferTheirs: preferTheirs, loads: maxLoads,
+		members: members, preferTheirs: preferTheirs, loads: maxLoads, room: cmp.Or(s.MaxMembers, math.MaxInt),
 		comparer: comparer{a: make([]byte, chunk), b: make([]byte, chunk), unpack: maxUnpack},
 	}
 	buffered := bufio.NewWriterSize(out, chunk)
@@ -109,7 +114,7 @@ func Merge(ctx context.Context, s Sides, out io.Writer, preferTheirs bool, membe
 
 const (
 	maxDepth = 2         // of archives within the outermost
-	maxLoad  = 8 << 20   // bytes of one member that are read into memory
+	maxLoad  = 4 << 20   // bytes of one member that are read into memory
 	maxLoads = 256 << 20 // bytes of all members that are, in one merge
 
 	chunk = 64 << 10
@@ -122,33 +127,51 @@ type merger struct {
 	members      Members
 	preferTheirs bool
 	loads        int64
+	room         int // members that may still be known
 }
 
 // frames are the three archives, read.
 type frames struct{ base, mine, theirs *anatomy.Archive }
 
-func openFrames(ctx context.Context, s Sides) (frames, error) {
-	f := frames{base: &anatomy.Archive{}}
-	var err error
-	if s.Base != nil {
-		if f.base, err = anatomy.Open(ctx, s.Base); err != nil {
-			return frames{}, fmt.Errorf("the former archive: %w", err)
+// members counts what is known of all three.
+func (f frames) members() int {
+	n := 0
+	for _, a := range []*anatomy.Archive{f.base, f.mine, f.theirs} {
+		if a != nil {
+			n += len(a.Members)
 		}
 	}
-	if f.mine, err = anatomy.Open(ctx, s.Mine); err != nil {
-		return frames{}, fmt.Errorf("the operator's archive: %w", err)
-	}
-	if f.theirs, err = anatomy.Open(ctx, s.Theirs); err != nil {
-		return frames{}, fmt.Errorf("the vendor's archive: %w", err)
+	return n
+}
+
+func (m *merger) openFrames(ctx context.Context, s Sides) (frames, error) {
+	f := frames{base: &anatomy.Archive{}}
+	for _, side := range []struct {
+		name string
+		from *io.SectionReader
+		to   **anatomy.Archive
+	}{{"former", s.Base, &f.base}, {"operator's", s.Mine, &f.mine}, {"vendor's", s.Theirs, &f.theirs}} {
+		if side.from == nil {
+			continue
+		}
+		var err error
+		if *side.to, err = anatomy.Open(ctx, side.from); err != nil {
+			return f, fmt.Errorf("the %s archive: %w", side.name, err)
+		}
+		if f.members() > m.room {
+			return f, whole("the archives have too many members")
+		}
 	}
 	return f, nil
 }
 
 func (m *merger) merge(ctx context.Context, s Sides, out *bufio.Writer, depth int) (Result, error) {
-	f, err := openFrames(ctx, s)
+	f, err := m.openFrames(ctx, s)
 	if err != nil {
 		return Result{}, err
 	}
+	m.room -= f.members()
+	defer func() { m.room += f.members() }()
 	choices, err := m.choose(ctx, f)
 	if err != nil {
 		return Result{}, err

@@ -332,6 +332,23 @@ func TestTooManyMembers(t *testing.T) {
 	}
 }
 
+func TestMembersOfAllVersionsAreBounded(t *testing.T) {
+	t.Parallel()
+	inner := pack(t, is("x", "1"), is("y", "1"))
+	base, mine, theirs := pack(t, is("in.zip", string(inner))), pack(t, is("in.zip", string(pack(t, is("x", "2"), is("y", "1"))))), pack(t, is("in.zip", string(pack(t, is("x", "1"), is("y", "2")))))
+	s := sides(base, mine, theirs)
+	for room, want := range map[int]int{9: 0, 8: 1} {
+		s.MaxMembers = room
+		if r, err := Merge(t.Context(), s, io.Discard, false, byLine); err != nil || len(r.Conflicts) != want {
+			t.Errorf("room for %d: %v %+v, want %d conflicts", room, err, r, want)
+		}
+	}
+	s.MaxMembers = 2
+	if _, err := Merge(t.Context(), s, io.Discard, false, byLine); !errors.Is(err, ErrWhole) {
+		t.Errorf("%v, want ErrWhole", err)
+	}
+}
+
 // TestMemory merges two archives of 200 MB each and watches the heap; not beside others.
 func TestMemory(t *testing.T) { //nolint:paralleltest // the heap is everybody's
 	const size, bound = 200 << 20, 40 << 20

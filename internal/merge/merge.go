@@ -13,11 +13,15 @@ import (
 // The bounds of one side.
 const (
 	MaxKeyed = 2 << 20 // bytes that are merged by key; larger texts are merged by line
-	MaxText  = 8 << 20 // bytes that are merged at all
-	MaxNodes = 100_000
+	MaxText  = 4 << 20 // bytes that are merged at all
+	MaxNodes = 15_000
 	MaxDepth = 100
-	maxLines = 200_000
+	maxLines = 100_000
 )
+
+// ErrBound says that a text is too large for its format to be looked into: whether it is of
+// the format is not known, nor would it be of what is merged.
+var ErrBound = errors.New("too large to be looked into")
 
 // ErrWhole says that the file can only be taken as a whole: it is no text, too large,
 // or merging it would damage it. The text around it says why.
@@ -85,8 +89,10 @@ func Merge(s Sides, f Format) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if f != nil && !d.stillParses(f, m) {
-		return Result{}, fmt.Errorf("%w: merged by line it would be no %s any more", ErrWhole, f.Name())
+	if f != nil {
+		if err := d.stillParses(f, m); err != nil {
+			return Result{}, err
+		}
 	}
 	r, err := d.result("by line", m)
 	r.ByLine = true
@@ -107,15 +113,20 @@ func (d decoded) byKey(f Format) (merged, bool) {
 	return m, err == nil
 }
 
-// stillParses reports whether a merge by line may stand: not where it breaks what every
-// side has.
-func (d decoded) stillParses(f Format, m merged) bool {
+// stillParses refuses a merge by line that breaks what every side has.
+func (d decoded) stillParses(f Format, m merged) error {
 	for _, side := range []string{d.base, d.mine, d.theirs} {
-		if f.Check(side) != nil {
-			return true
+		switch err := f.Check(side); {
+		case errors.Is(err, ErrBound):
+			return fmt.Errorf("%w: %w", ErrWhole, err)
+		case err != nil:
+			return nil //nolint:nilerr // there is nothing to break
 		}
 	}
-	return f.Check(m.mine) == nil && (len(m.conflicts) == 0 || f.Check(m.theirs) == nil)
+	if f.Check(m.mine) != nil || len(m.conflicts) > 0 && f.Check(m.theirs) != nil {
+		return fmt.Errorf("%w: merged by line it would be no %s any more", ErrWhole, f.Name())
+	}
+	return nil
 }
 
 func (d decoded) result(how string, m merged) (Result, error) {

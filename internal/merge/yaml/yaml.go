@@ -25,6 +25,9 @@ func (Format) Name() string { return "YAML" }
 
 // Check refuses a text that is no YAML. It expands nothing.
 func (Format) Check(text string) error {
+	if err := bounded(text); err != nil {
+		return err
+	}
 	l, err := stdyaml.NewLoader(strings.NewReader(text))
 	if err != nil {
 		return err
@@ -40,6 +43,25 @@ func (Format) Check(text string) error {
 			return err
 		}
 	}
+}
+
+// bounded refuses a text that the loader may make more values of than there is memory for.
+func bounded(text string) error {
+	const most = 4 * merge.MaxNodes
+	values := 0
+	for line := range strings.Lines(text) {
+		if idle(strings.TrimSuffix(line, "\n")) {
+			continue
+		}
+		values += 1 + strings.Count(line, "- ")
+		for _, sign := range ",:[{" {
+			values += strings.Count(line, string(sign))
+		}
+	}
+	if values > most {
+		return fmt.Errorf("%w: it may hold more than %d values", merge.ErrBound, most)
+	}
+	return nil
 }
 
 // unique refuses keys that are given twice in one mapping. The loader bounds the depth.
@@ -67,7 +89,7 @@ func unique(n *stdyaml.Node) error {
 
 // Parse returns the text in pieces.
 func (Format) Parse(text string) (*merge.Node, error) {
-	if err := plain(text); err != nil {
+	if err := errors.Join(bounded(text), plain(text)); err != nil {
 		return nil, err
 	}
 	doc, err := document(text)

@@ -18,9 +18,12 @@ import (
 // is taken as a whole.
 const maxArchive = 1 << 30
 
+// maxMembers bounds the members of its three versions together.
+const maxMembers = 60_000
+
 // archive merges member by member.
 func (l *Looker) archive(base *manifest.Entry, mine, theirs manifest.Entry) (plan.Merged, error) {
-	var s archive.Sides
+	s := archive.Sides{MaxMembers: maxMembers}
 	for _, side := range []struct {
 		entry *manifest.Entry
 		disk  bool
