@@ -90,7 +90,7 @@ func Merge(s Sides, f Format) (Result, error) {
 		return Result{}, err
 	}
 	if f != nil {
-		if err := d.stillParses(f, m); err != nil {
+		if err := errors.Join(d.stillParses(f, m), d.repeatsNone(f, m)); err != nil {
 			return Result{}, err
 		}
 	}
@@ -125,6 +125,34 @@ func (d decoded) stillParses(f Format, m merged) error {
 	}
 	if f.Check(m.mine) != nil || len(m.conflicts) > 0 && f.Check(m.theirs) != nil {
 		return fmt.Errorf("%w: merged by line it would be no %s any more", ErrWhole, f.Name())
+	}
+	return nil
+}
+
+// repeater is a format in which a key may be given again, and one of them counts.
+type repeater interface {
+	// Repeats returns the keys that a text gives again, and how often.
+	Repeats(text string) map[string]int
+}
+
+// repeatsNone refuses a merge by line that gives a key again where no side does: each side
+// put it in another place, and the one would count for nothing, unseen.
+func (d decoded) repeatsNone(f Format, m merged) error {
+	r, ok := f.(repeater)
+	if !ok {
+		return nil
+	}
+	for _, text := range []string{m.mine, m.theirs} {
+		again := r.Repeats(text)
+		if len(again) == 0 {
+			continue
+		}
+		mine, theirs := r.Repeats(d.mine), r.Repeats(d.theirs)
+		for key, n := range again {
+			if n > max(mine[key], theirs[key]) {
+				return fmt.Errorf("%w: merged by line it would have %.200s once more", ErrWhole, key)
+			}
+		}
 	}
 	return nil
 }

@@ -58,6 +58,30 @@ func (Format) Parse(text string) (*merge.Node, error) {
 	return p.root, nil
 }
 
+// Repeats returns the keys that a text gives again in a section.
+func (Format) Repeats(text string) map[string]int {
+	seen, again := map[string]bool{}, map[string]int{}
+	in := ""
+	for raw := range strings.Lines(text) {
+		l, err := read(raw)
+		if err != nil {
+			continue
+		}
+		switch l.kind {
+		case remark:
+		case section:
+			in = l.key
+		case entry:
+			key := in + "." + l.key
+			if seen[key] {
+				again[key]++
+			}
+			seen[key] = true
+		}
+	}
+	return again
+}
+
 // kind is what a line is.
 type kind string
 
@@ -140,6 +164,9 @@ func (p *parser) add(l line, before string) error {
 	}
 	if err := p.doubt(l); err != nil {
 		return err
+	}
+	if l.bare && p.into == p.root.Children[0] {
+		return errors.New("words before any section may be commands, whose order counts")
 	}
 	if p.keys[l.key] {
 		return fmt.Errorf("%s is given twice", l.key)

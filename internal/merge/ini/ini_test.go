@@ -1,6 +1,7 @@
 package ini_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -120,6 +121,18 @@ func TestMerge(t *testing.T) {
 	})
 }
 
+func TestNoKeyIsGivenOnceMore(t *testing.T) {
+	t.Parallel()
+	const base = "[s]\na=1\na=2\nb=1\nc=1\nd=1\n"
+	for theirs, whole := range map[string]bool{"x=2\n": true, "[t]\nx=2\n": false} {
+		mine := strings.Replace(base, "[s]\n", "[s]\nx=1\n", 1)
+		got, err := merge.Merge(merge.Sides{Base: []byte(base), Mine: []byte(mine), Theirs: []byte(base + theirs)}, ini.Format{})
+		if errors.Is(err, merge.ErrWhole) != whole || !whole && err != nil {
+			t.Errorf("%q: %v\n%s", theirs, err, got.Merged)
+		}
+	}
+}
+
 func texts() []string {
 	return []string{
 		carbon, "", "[", "[]", "[a] x", "[a] ; x\nb", "=", "a=b=c\r\n", " a = b \n[ s ]\n  c: d\n  e\n\n# z", "[a]\n[a]\n", "x\\\ny",
@@ -145,7 +158,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%q is accepted", text)
 		}
 	}
-	for _, text := range []string{"[a]\nb=1\nb:2\n", "[a]\n[b]\n[a]\n", "[]\n", "a=1\n  b=2\n", "a=b\\\nc\n", "a=1\rb=2\n"} {
+	for _, text := range []string{"[a]\nb=1\nb:2\n", "[a]\n[b]\n[a]\n", "[]\n", "a=1\n  b=2\n", "a=b\\\nc\n", "a=1\rb=2\n", "allow a\ndeny all\n"} {
 		if _, err := (ini.Format{}).Parse(text); err == nil {
 			t.Errorf("%q is merged by key", text)
 		}

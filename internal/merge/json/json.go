@@ -6,6 +6,7 @@ import (
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strconv"
 	"strings"
 
@@ -43,6 +44,42 @@ func (f Format) Parse(text string) (*merge.Node, error) {
 	root.Tail += text[s.at:]
 	indent(root, "", unit(root))
 	return root, nil
+}
+
+// Repeats returns the keys that objects give again: most readers take the last. Keys are
+// remembered by their sums, so that a large text costs little.
+func (Format) Repeats(text string) map[string]int {
+	again := map[string]int{}
+	seed := maphash.MakeSeed()
+	d := stdjson.NewDecoder(strings.NewReader(text))
+	var open []map[uint64]bool // nil: an array
+	isKey := false
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return again
+		}
+		switch token {
+		case stdjson.Delim('{'):
+			open, isKey = append(open, map[uint64]bool{}), true
+			continue
+		case stdjson.Delim('['):
+			open, isKey = append(open, nil), false
+			continue
+		case stdjson.Delim('}'), stdjson.Delim(']'):
+			open = open[:len(open)-1]
+		default:
+			if key, ok := token.(string); ok && isKey {
+				sum, seen := maphash.String(seed, key), open[len(open)-1]
+				if seen[sum] {
+					again[key]++
+				}
+				seen[sum], isKey = true, false
+				continue
+			}
+		}
+		isKey = len(open) > 0 && open[len(open)-1] != nil
+	}
 }
 
 // scanner reads a text that is known to be JSON.

@@ -2,6 +2,7 @@ package json_test
 
 import (
 	stdjson "encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -137,6 +138,24 @@ func TestRefuses(t *testing.T) {
 	for _, text := range []string{`{"a":1,"a":2}`, "[]", "1"} {
 		if err := (json.Format{}).Check(text); err != nil {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// By line nothing else would see that each side added the same key in another place.
+func TestNoKeyIsGivenOnceMore(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for i := range merge.MaxNodes + 1 {
+		fmt.Fprintf(&b, "\"key%d\": {\"x\": 1},\n", i)
+	}
+	text := func(first, last string) []byte {
+		return []byte("{\n" + first + b.String() + last + "\"end\": [\"x\", 1]\n}\n")
+	}
+	for theirs, whole := range map[string]bool{"\"x\": 2,\n": true, "\"y\": 2,\n": false} {
+		got, err := merge.Merge(merge.Sides{Base: text("", ""), Mine: text("\"x\": 1,\n", ""), Theirs: text("", theirs)}, json.Format{})
+		if errors.Is(err, merge.ErrWhole) != whole || !whole && got.How != "by line" {
+			t.Errorf("%q: %v %s", theirs, err, got.How)
 		}
 	}
 }

@@ -68,6 +68,28 @@ func (Format) Parse(text string) (*merge.Node, error) {
 	return root, nil
 }
 
+// Repeats returns the keys that a text gives again: java.util.Properties takes the last.
+func (Format) Repeats(text string) map[string]int {
+	seen, again := map[string]bool{}, map[string]int{}
+	for at := 0; at < len(text); {
+		line := logical(text, at)
+		at = line.next
+		if line.remark {
+			continue
+		}
+		e := line.entry(text)
+		key := text[e.key.from:e.key.to]
+		if said, err := unescape(key); err == nil {
+			key = said
+		}
+		if seen[key] {
+			again[key]++
+		}
+		seen[key] = true
+	}
+	return again
+}
+
 // node is an entry without what stands before its line.
 func node(text string, line line) (*merge.Node, error) {
 	e := line.entry(text)

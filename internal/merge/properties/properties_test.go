@@ -1,6 +1,7 @@
 package properties_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -169,6 +170,27 @@ func TestTextsAreWhole(t *testing.T) {
 		parts := rapid.SliceOf(rapid.SampledFrom([]string{"a", "b", "=", ":", " ", "\\", "\n", "\r\n", "#", "!", "\\u0041", "\t", "\xe9"}))
 		mergetest.Whole(t, properties.Format{}, strings.Join(parts.Draw(t, "parts"), ""))
 	})
+}
+
+// Of a key that is given twice the last counts: both sides' must not stand in one file
+// because each put it in another place.
+func TestNoKeyIsGivenOnceMore(t *testing.T) {
+	t.Parallel()
+	const base = "a=1\na=2\nb=1\nc=1\nd=1\n"
+	for _, c := range []struct {
+		mine, theirs string
+		whole        bool
+	}{
+		{"x=1\n" + base, base + "x\\u003a=1\n", false},
+		{"x=1\n" + base, base + "y=1\na=3\n", false},
+		{"x=1\n" + base, base + "x=2\n", true},
+		{"\\u0078 1\n" + base, base + "x=2\n", true},
+	} {
+		got, err := merge.Merge(merge.Sides{Base: []byte(base), Mine: []byte(c.mine), Theirs: []byte(c.theirs)}, properties.Format{})
+		if errors.Is(err, merge.ErrWhole) != c.whole || !c.whole && err != nil {
+			t.Errorf("%q and %q: %v\n%s", c.mine, c.theirs, err, got.Merged)
+		}
+	}
 }
 
 func TestValues(t *testing.T) {
