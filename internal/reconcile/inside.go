@@ -95,7 +95,8 @@ func (r *run) inherit(p *place) bool {
 
 // findHeirs finds, for each file that the operator edited and the vendor removed, the
 // one that the vendor added in its place: the same content under another name or, when
-// looked into, much of it under a like name.
+// looked into, much of it under a like name. Where several could be meant none is: the
+// edit must not go into a file that it does not belong to.
 func (r *run) findHeirs() {
 	if r.rules.Inside == nil {
 		return
@@ -111,30 +112,60 @@ func (r *run) findHeirs() {
 		}
 	}
 	taken := map[*place]bool{}
+	var left []*place
 	for _, p := range r.places {
 		if p.want != nil || !isFile(p.base) || !isFile(p.disk) || same(p.disk, p.base) || r.shield(p.path) != "" {
 			continue
 		}
-		p.heir = r.heir(p, bySum[release.Ref{Sum: p.base.Sum, Size: p.base.Size}], added[likeName(p.path)], taken)
-		if p.heir != nil {
+		p.heir = ofSameContent(p, bySum[release.Ref{Sum: p.base.Sum, Size: p.base.Size}], taken)
+		if p.heir == nil {
+			left = append(left, p)
+			continue
+		}
+		taken[p.heir] = true
+	}
+	for _, p := range left {
+		if p.heir = r.alike(p, added[likeName(p.path)], taken); p.heir != nil {
 			taken[p.heir] = true
 		}
 	}
 }
 
-func (r *run) heir(p *place, same, like []*place, taken map[*place]bool) *place {
+// ofSameContent returns the file that has the content under a like name, else the only one
+// that has it; no content tells nothing.
+func ofSameContent(p *place, all []*place, taken map[*place]bool) *place {
+	if p.base.Size == 0 {
+		return nil
+	}
+	named := only(all, func(q *place) bool { return !taken[q] && likeName(q.path) == likeName(p.path) })
+	if named != nil {
+		return named
+	}
+	return only(all, func(q *place) bool { return !taken[q] })
+}
+
+// alike returns the only one of some files of like names that much of the content is in.
+func (r *run) alike(p *place, like []*place, taken map[*place]bool) *place {
 	const most = 8 // files of like names that are looked into
-	for _, q := range same {
-		if !taken[q] {
-			return q
-		}
+	if len(like) > most {
+		return nil
 	}
-	for i, q := range like {
-		if i < most && !taken[q] && r.rules.Inside.Alike(*p.base, *q.want) {
-			return q
+	return only(like, func(q *place) bool { return !taken[q] && r.rules.Inside.Alike(*p.base, *q.want) })
+}
+
+// only returns the one place that fits; nil: none or several do.
+func only(all []*place, fits func(*place) bool) *place {
+	var found *place
+	for _, q := range all {
+		if !fits(q) {
+			continue
 		}
+		if found != nil {
+			return nil
+		}
+		found = q
 	}
-	return nil
+	return found
 }
 
 // likeName is a file's name without folder, case and the digits of versions.

@@ -200,23 +200,29 @@ func (l *Looker) Alike(removed, added manifest.Entry) bool {
 	return err == nil && bytes.IndexByte(a, 0) < 0 && sharedLines(a, b) >= 0.5
 }
 
-// sharedLines is the part of the longer text's lines that stand in both.
+// sharedLines is the part of the longer text's lines that stand in both. Blank ones and
+// brackets say nothing.
 func sharedLines(a, b []byte) float64 {
 	count := map[string]int{}
 	total := 0
 	for line := range strings.SplitSeq(string(a), "\n") {
-		count[line]++
-		total++
+		if line = strings.TrimSpace(line); len(line) > 1 {
+			count[line]++
+			total++
+		}
 	}
 	both, other := 0, 0
 	for line := range strings.SplitSeq(string(b), "\n") {
+		if line = strings.TrimSpace(line); len(line) <= 1 {
+			continue
+		}
 		other++
 		if count[line] > 0 {
 			count[line]--
 			both++
 		}
 	}
-	return float64(both) / float64(max(total, other))
+	return float64(both) / float64(max(total, other, 1))
 }
 
 // Archive reports whether the file at p is merged member by member.
