@@ -179,7 +179,7 @@ func (t *tool) historyCommand() *cobra.Command {
 				t.listIf("Removed", res.Files.Removed)
 				t.listIf("Merged", res.Files.Merged)
 				t.listIf("Of hotfixes", res.Files.Hotfixed)
-				t.listIf("Decided as before", res.Files.Resolved)
+				t.listIf("Conflicts, as decided", res.Files.Resolved)
 				t.listIf("Customised before", res.Files.Customised)
 			}
 		})

@@ -34,6 +34,10 @@ func (h *Home) unresolved(p *Pending, open []string) error {
 	var next strings.Builder
 	next.WriteString("Write FILE.final beside each, or decide with resolve FILE --mine, --theirs or --file F; then run --continue.")
 	for _, path := range open {
+		if info, err := h.lstat(path + ".final"); err == nil && !info.Mode().IsRegular() {
+			next.WriteString(" " + path + ".final is no file: move it away.")
+			break
+		}
 		if _, aside := p.Earlier[path]; aside {
 			next.WriteString(" " + path + ".final is from before this conflict: write it anew, or take it with resolve " + path + " --file " + path + ".final.")
 			break
@@ -44,8 +48,8 @@ func (h *Home) unresolved(p *Pending, open []string) error {
 		Standing("The product is wholly at its old level and can run; every .final is kept.")
 }
 
-// HasFinal reports whether the operator wrote F.final for the conflict at F of a prepared
-// change.
+// HasFinal reports whether the operator wrote F.final, or a link to it, for the conflict at
+// F of a prepared change. Of anything else, such as a folder or a pipe, nothing is read.
 func (h *Home) HasFinal(p *Pending, path string) (bool, error) {
 	info, err := h.lstat(path + ".final")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,6 +57,9 @@ func (h *Home) HasFinal(p *Pending, path string) (bool, error) {
 	}
 	if err != nil {
 		return false, err
+	}
+	if !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink {
+		return false, nil
 	}
 	earlier, known := p.Earlier[path]
 	return !known || !earlier.is(identityOf(info)), nil

@@ -79,8 +79,11 @@ func (l *Looker) Merge(base *manifest.Entry, mine, theirs manifest.Entry) (plan.
 		return m, true
 	case l.ctx.Err() != nil:
 		l.err = l.ctx.Err()
-	case problem.KindOf(err) == problem.Verification, errors.Is(err, errHold):
+	case problem.KindOf(err) == problem.Verification:
 		l.err = err
+	case errors.Is(err, errHold):
+		l.err = problem.New(problem.Refused, "Name a folder with room in the environment variable TMPDIR, then run the command again.",
+			"Merged content cannot be kept in the folder for temporary files: %w", err)
 	default:
 		l.opts.Log.Info("taken as a whole", "file", theirs.Path, "why", err.Error())
 	}
