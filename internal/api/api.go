@@ -61,9 +61,9 @@ type CheckAnswer struct {
 	Entitlement  Entitlement `json:"entitlement"`
 	Messages     []Message   `json:"messages" nullable:"false"`
 	MinimumTool  string      `json:"minimum_tool,omitempty"`
-	Organisation string      `json:"organisation"`            // opaque id
-	MaxLevel     *int        `json:"max_level,omitempty"`     // highest level a lapsed subscription keeps
-	States       []string    `json:"states" nullable:"false"` // level states the caller may ask for
+	Organisation string      `json:"organisation"`              // opaque id
+	MaxLevel     *int        `json:"max_level,omitempty"`       // highest level a lapsed subscription keeps
+	States       []string    `json:"states" nullable:"false"`   // level states the caller may ask for
 	Hotfixes     []Hotfix    `json:"hotfixes" nullable:"false"` // of the caller's organisation that fit the installed level
 }
 

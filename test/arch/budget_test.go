@@ -28,6 +28,7 @@ func over() map[string]string {
 		"package update":            "one use case with ten commands; its parts share one value and splitting would only move it",
 		"package server":            "a handler a route over one value; what it decides lies below it",
 		"package sqlstore":          "a file a table over one set of helpers, so that the SQL text of all engines is in one place",
+		"package merge":             "pieces, their matching, the decisions and the proof of them must be read together",
 		"package install":           "stage, journal and recovery must be read together",
 		"package publish":           "publishing, publishing again and healing are one flow over one draft",
 		"package fsck":              "two judges that share no code with what they judge",

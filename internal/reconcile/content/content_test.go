@@ -195,10 +195,10 @@ func TestAlike(t *testing.T) {
 		a, b string
 		want bool
 	}{
-		{"a\nb\nc\nd\n", "a\nb\nc\nx\n", true},
-		{"a\nb\nc\nd\n", "a\nx\ny\nz\n", false},
-		{"a\x00\n", "a\x00\n", false},
-		{"a\n", strings.Repeat("a\n", 100), false},
+		{"aa\nbb\ncc\ndd\n", "aa\nbb\ncc\nxx\n", true},
+		{"aa\nbb\ncc\ndd\n", "aa\nxx\nyy\nzz\n", false},
+		{"aa\x00\n", "aa\x00\n", false},
+		{"aa\n", strings.Repeat("aa\n", 100), false},
 	} {
 		a, b := entry("a", c.a), entry("b", c.b)
 		l := New(t.Context(), Options{
