@@ -89,7 +89,7 @@ Now it is yours. In another terminal here:
   . %s            every command below then works with no flag
 
   cd $UPLEVEL_DEMO_HOME && uplevel check                       what is newer, and what it fixes
-  uplevel plan --level 4                                       exactly what an update would do
+  uplevel revert --to 3 && uplevel plan --diff                 back a level; and what an update would do and merge
   uplevel history && uplevel verify                            what was done, and is every file right
   uplevel-publish product add mine 1.0 --dist DIR              publish a folder of your own as a product
   uplevel-publish level mine 1.0 --dist DIR --notes FILE       … and its next level (an example: demo/notes/1.yaml)

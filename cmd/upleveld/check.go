@@ -122,7 +122,7 @@ func (p *program) checkDeep(ctx context.Context) error {
 	for _, f := range report.Findings {
 		p.done("%s", f)
 	}
-	p.done("%d roles, %d levels, %d hotfixes, %d objects (%d bytes) judged", report.Roles, report.Levels, report.Hotfixes, report.Objects, report.Bytes)
+	p.done("%d roles, %d levels, hotfixes: %d, %d objects (%d bytes) judged", report.Roles, report.Levels, report.Hotfixes, report.Objects, report.Bytes)
 	if report.Damaged() {
 		return problem.New(problem.Verification, "restore what is named above from a backup; without one remove damaged objects and publish first release and newest level again",
 			"the store is damaged").Standing("nothing was changed")

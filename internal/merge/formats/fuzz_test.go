@@ -13,27 +13,27 @@ import (
 	"uplevel/internal/merge/formats"
 )
 
-// real is a configuration file as two releases of a product ship it.
-type real struct{ name, old, new string }
+// shipped is a configuration file as two releases of a product ship it.
+type shipped struct{ name, old, new string }
 
-func realFiles(t testing.TB) []real {
+func realFiles(t testing.TB) []shipped {
 	t.Helper()
 	names, err := filepath.Glob("testdata/real/*.old")
 	if err != nil || len(names) < 7 {
 		t.Fatalf("only %d real files found (%v)", len(names), err)
 	}
-	var all []real
+	var all []shipped
 	for _, name := range names {
 		base := strings.TrimSuffix(name, ".old")
 		old, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		shipped, err := os.ReadFile(base + ".new")
+		later, err := os.ReadFile(base + ".new")
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, real{filepath.Base(base), string(old), string(shipped)})
+		all = append(all, shipped{filepath.Base(base), string(old), string(later)})
 	}
 	return all
 }
@@ -86,7 +86,7 @@ func edited(text string, seed uint64) string {
 
 // holds judges one merge: it must end, keep both sides where only one spoke, parse where
 // all sides do, and be the same whoever is called mine where nothing is asked.
-func holds(t *testing.T, r real, mine string) {
+func holds(t *testing.T, r shipped, mine string) {
 	t.Helper()
 	format := formats.For(r.name)
 	for name, c := range map[string]struct{ base, mine, theirs, want string }{
