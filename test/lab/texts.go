@@ -30,9 +30,10 @@ func OddTexts(unit int) []OddText {
 	}
 	end := fmt.Sprint(unit - 1)
 	deep := strings.Repeat("[", 20*unit) + strings.Repeat("]", 20*unit)
-	laughs := "a: &a [x, x, x, x, x, x, x, x, x]\n"
+	var laughs strings.Builder
+	laughs.WriteString("a: &a [x, x, x, x, x, x, x, x, x]\n")
 	for c := 'b'; c < 'z'; c++ {
-		laughs += fmt.Sprintf("%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n", c, c, c-1, c-1, c-1, c-1, c-1, c-1, c-1, c-1)
+		fmt.Fprintf(&laughs, "%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c, ", c-1), 8), ", "))
 	}
 	long := strings.Repeat("0123456789", 20*unit) + "\n"
 	return []OddText{
@@ -43,7 +44,7 @@ func OddTexts(unit int) []OddText {
 		both("keys.xml", "<r>\n"+many("<e id='%d'>%d</e>\n")+"</r>\n", ">0<", ">mine<", ">"+end+"<", ">theirs<"),
 		both("keys.json", "{\n"+many("\"key%d\": %d,\n")+"\"end\": 1}\n", "\"key0\": 0", "\"key0\": \"mine\"", "\"end\": 1", "\"end\": \"theirs\""),
 		{"deep.json", deep, `["mine",` + deep + "]", `["theirs",` + deep + "]"},
-		{"laughs.yaml", laughs, laughs + "mine: 1\n", "theirs: 1\n" + laughs},
+		{"laughs.yaml", laughs.String(), laughs.String() + "mine: 1\n", "theirs: 1\n" + laughs.String()},
 		both("entities.xml", "<!DOCTYPE r [<!ENTITY e SYSTEM 'file:///etc/passwd'><!ENTITY f '&e;&e;&e;'>]>\n<r>\n<a>&f;</a>\n\n\n<b>1</b>\n</r>\n",
 			"<a>&f;</a>", "<a>mine</a>", "<b>1</b>", "<b>theirs</b>"),
 		both("line.txt", "first\n\n"+long+"\nlast\n", "first", "mine", "last", "theirs"),
