@@ -9,10 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path"
+	"slices"
 	"strings"
 
+	"uplevel/internal/archive"
 	"uplevel/internal/digest"
 	"uplevel/internal/manifest"
 	"uplevel/internal/merge"
@@ -74,20 +77,39 @@ func (l *Looker) Merge(base *manifest.Entry, mine, theirs manifest.Entry) (plan.
 		return plan.Merged{}, false
 	}
 	m, err := l.merge(base, mine, theirs)
-	switch {
-	case err == nil:
+	if err == nil {
 		return m, true
+	}
+	l.judge(theirs.Path, err)
+	return plan.Merged{}, false
+}
+
+// judge tells what makes a file a whole from what ends the whole plan: nothing is
+// concluded from a look that failed.
+func (l *Looker) judge(file string, err error) {
+	switch {
 	case l.ctx.Err() != nil:
 		l.err = l.ctx.Err()
-	case problem.KindOf(err) == problem.Verification:
-		l.err = err
 	case errors.Is(err, errHold):
 		l.err = problem.New(problem.Refused, "Name a folder with room in the environment variable TMPDIR, then run the command again.",
 			"Merged content cannot be kept in the folder for temporary files: %w", err)
+	case isWhole(err):
+		l.opts.Log.Info("taken as a whole", "file", file, "why", err.Error())
 	default:
-		l.opts.Log.Info("taken as a whole", "file", theirs.Path, "why", err.Error())
+		l.err = fmt.Errorf("looking into %s: %w", file, err)
 	}
-	return plan.Merged{}, false
+}
+
+// isWhole reports whether a file can only be taken as a whole: it cannot be merged, or a
+// version of it is not to be had (any more), or changed while it was looked into, which
+// the installer sees again.
+func isWhole(err error) bool {
+	for _, target := range []error{merge.ErrWhole, archive.ErrWhole, fs.ErrNotExist, digest.ErrMismatch} {
+		if errors.Is(err, target) {
+			return problem.KindOf(err) != problem.Verification
+		}
+	}
+	return slices.Contains([]problem.Kind{problem.Unreachable, problem.NotEntitled, problem.Credentials}, problem.KindOf(err))
 }
 
 func (l *Looker) merge(base *manifest.Entry, mine, theirs manifest.Entry) (plan.Merged, error) {
@@ -98,8 +120,8 @@ func (l *Looker) merge(base *manifest.Entry, mine, theirs manifest.Entry) (plan.
 	if l.opts.Decided != nil {
 		if d, ok := l.opts.Decided(baseSum, mine.Sum, theirs.Sum); ok {
 			m, err := l.decided(d)
-			if err == nil {
-				return m, nil
+			if err == nil || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, digest.ErrMismatch) {
+				return m, err
 			}
 			l.opts.Log.Warn("an earlier decision cannot be had", "file", theirs.Path, "error", err)
 		}
@@ -196,11 +218,18 @@ func (l *Looker) Alike(removed, added manifest.Entry) bool {
 		return false
 	}
 	a, err := l.read(removed, false)
-	if err != nil {
+	if err == nil && bytes.IndexByte(a, 0) >= 0 {
 		return false
 	}
-	b, err := l.read(added, false)
-	return err == nil && bytes.IndexByte(a, 0) < 0 && sharedLines(a, b) >= 0.5
+	var b []byte
+	if err == nil {
+		b, err = l.read(added, false)
+	}
+	if err != nil {
+		l.judge(added.Path, err)
+		return false
+	}
+	return sharedLines(a, b) >= 0.5
 }
 
 // sharedLines is the part of the longer text's lines that stand in both. Blank ones and

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -153,6 +154,24 @@ func TestContentThatIsNotAsSignedEndsAll(t *testing.T) {
 	}
 	if _, ok := l.Merge(&b, m, th); ok {
 		t.Error("it goes on after that")
+	}
+}
+
+// TestALookThatFailsEndsAll: a file that could not be read is no reason to ask, nor to
+// take another one for it. The sweep found a renamed file whose edit stayed behind.
+func TestALookThatFailsEndsAll(t *testing.T) {
+	t.Parallel()
+	for name, look := range map[string]func(l *Looker, b, m, th manifest.Entry) bool{
+		"merge": func(l *Looker, b, m, th manifest.Entry) bool { _, ok := l.Merge(&b, m, th); return ok },
+		"alike": func(l *Looker, b, _, th manifest.Entry) bool { return l.Alike(b, th) },
+	} {
+		l, b, m, th := three(t, "a.txt", "11\n22\n", "12\n22\n", "11\n23\n")
+		sources, _ := l.opts.Sources.(contents)
+		sources.fails = &fs.PathError{Op: "openat", Path: "a.txt", Err: syscall.EIO}
+		l.opts.Sources = sources
+		if look(l, b, m, th) || !errors.Is(l.Err(), syscall.EIO) {
+			t.Errorf("%s: error %v", name, l.Err())
+		}
 	}
 }
 
