@@ -36,6 +36,17 @@ func (h *Home) hotfixSums(ref release.Ref) ([]digest.Digest, error) {
 	return sumsOfHotfix(ref, data)
 }
 
+// keptOf returns the same for a hotfix of the history. Its contents come from no service:
+// what an edited file is merged with after going back is here or nowhere. A record that
+// cannot be read any more tells nothing but itself.
+func (h *Home) keptOf(ref release.Ref) []digest.Digest {
+	sums, err := h.hotfixSums(ref)
+	if err != nil {
+		return []digest.Digest{ref.Sum}
+	}
+	return sums
+}
+
 func sumsOfHotfix(ref release.Ref, data []byte) ([]digest.Digest, error) {
 	record, err := hotfix.Parse(data)
 	if err != nil {

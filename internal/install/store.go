@@ -141,7 +141,9 @@ func (h *Home) unneeded(used []digest.Digest, decided []Decision, history []Chan
 			needed[ref.Sum.String()] = true
 		}
 		for _, a := range c.From.Hotfixes { // going back brings them back
-			needed[a.Record.Sum.String()] = true
+			for _, sum := range h.keptOf(a.Record) {
+				needed[sum.String()] = true
+			}
 		}
 		for _, f := range c.Files {
 			if f.Before != nil {
