@@ -84,7 +84,7 @@ func open(r io.ReaderAt, size int64) (*Bundle, error) {
 	rest := members[2:]
 	n := 0
 	for n < len(rest) && rest[n].in(metadataPrefix) {
-		b.metadata[rest[n].base()] = rest[n]
+		b.metadata[rest[n].under(metadataPrefix)] = rest[n]
 		n++
 	}
 	if err := checkMetadataMembers(rest[:n]); err != nil {
@@ -248,7 +248,7 @@ func checkMetadata(files []File) error {
 func checkMetadataMembers(members []member) error {
 	names := make([]string, len(members))
 	for i, m := range members {
-		names[i] = m.base()
+		names[i] = m.under(metadataPrefix)
 		if role, _, _ := place(names[i]); m.size > trust.MaxLength(role) {
 			return fmt.Errorf("%.200q is longer than %d bytes", m.name, trust.MaxLength(role))
 		}

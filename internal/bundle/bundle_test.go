@@ -323,6 +323,8 @@ func TestHostileZips(t *testing.T) {
 		"no root":            func(all []part) []part { return slices.Delete(all, 2, 3) },
 		"no timestamp":       func(all []part) []part { return slices.Delete(all, 3, 4) },
 		"a line":             func(all []part) []part { return slices.Insert(all, 6, part{"metadata/1.line.shop-1.0.full.json", nil}) },
+		"outside a folder":   func(all []part) []part { all[2].name = "metadata/../../1.root.json"; return all },
+		"in a folder more":   func(all []part) []part { all[3].name = "metadata/x/timestamp.json"; return all },
 		"a gap in roots":     func(all []part) []part { return slices.Insert(all, 3, part{"metadata/3.root.json", nil}) },
 		"no contents":        func(all []part) []part { return all[:6] },
 		"another order":      func(all []part) []part { slices.Reverse(all[6:]); return all },

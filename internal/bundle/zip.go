@@ -20,6 +20,8 @@ const (
 	maxDirectory = 4 << 20 // bytes
 	endLength    = 22
 	localLength  = 30
+
+	locatorLength = 20
 )
 
 // member is one member: a run of bytes that are not compressed.
@@ -31,7 +33,8 @@ type member struct {
 
 func (m member) in(folder string) bool { return strings.HasPrefix(m.name, folder) }
 
-func (m member) base() string { return m.name[strings.LastIndexByte(m.name, '/')+1:] }
+// under is the name below a folder that the member is in.
+func (m member) under(folder string) string { return strings.TrimPrefix(m.name, folder) }
 
 func (m member) reader(r io.ReaderAt) io.Reader { return io.NewSectionReader(r, m.offset, m.size) }
 
@@ -117,5 +120,21 @@ func readEnd(r io.ReaderAt, size int64) (directory int64, err error) {
 	case at+length != size-endLength:
 		return 0, errors.New("its directory is not where its end says")
 	}
-	return at, nil
+	return at, refuseZip64(r, size-endLength)
+}
+
+// refuseZip64 refuses a pointer to another directory before the end: whoever follows it
+// reads another zip, of any length. No directory that is let through ends like this.
+func refuseZip64(r io.ReaderAt, end int64) error {
+	if end < locatorLength {
+		return nil
+	}
+	locator := make([]byte, 4)
+	if _, err := r.ReadAt(locator, end-locatorLength); err != nil {
+		return fmt.Errorf("reading its end: %w", err)
+	}
+	if string(locator) == "PK\x06\x07" {
+		return errors.New("it is a zip64")
+	}
+	return nil
 }
