@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -83,6 +84,9 @@ func (t *tool) applyHotfix(ctx context.Context, what, confirmed string) error {
 	}
 	if isFile {
 		t.quietReport(u)
+		if err := t.fromCache(u); err != nil {
+			return err
+		}
 	} else if what, err = t.fetchHotfix(ctx, u, name); err != nil {
 		return err
 	}
@@ -92,6 +96,29 @@ func (t *tool) applyHotfix(ctx context.Context, what, confirmed string) error {
 	}
 	res, err := u.ApplyHotfix(ctx, zip, confirmed, t.options.update(t.getenv))
 	return t.showChange(res, err)
+}
+
+// fromCache lets an updater without the service use what current-state fetched: the
+// base of a hotfix on a product that another tool left.
+func (t *tool) fromCache(u *update.Updater) (err error) {
+	if u.Fetch == nil {
+		u.Fetch, err = t.fetcher(nowhere{}, u.Progress)
+	}
+	return err
+}
+
+// nowhere is the source of a fetcher that has its cache only.
+type nowhere struct{}
+
+func (nowhere) Deliveries(context.Context, api.DeliveryRequest) (api.DeliveryAnswer, error) {
+	return api.DeliveryAnswer{}, problem.New(problem.Unreachable,
+		"Run current-state with --username and a password, and the service reachable; then this again.",
+		"What the installed level holds is not kept here, and the service is not asked")
+}
+
+func (n nowhere) Object(ctx context.Context, _ string, _ int64) (io.ReadCloser, int64, error) {
+	_, err := n.Deliveries(ctx, api.DeliveryRequest{})
+	return nil, 0, err
 }
 
 // hotfixName judges the name of a zip or of a hotfix.
@@ -211,7 +238,8 @@ func (t *tool) learn(ctx context.Context) ([]api.Message, error) {
 		return nil, err
 	}
 	err = u.Learn(ctx)
-	if slices.Contains([]problem.Kind{problem.Unreachable, problem.Refused, problem.NotEntitled}, problem.KindOf(err)) {
+	kinds := []problem.Kind{problem.Failed, problem.Unreachable, problem.Refused, problem.NotEntitled, problem.Verification}
+	if err != nil && slices.Contains(kinds, problem.KindOf(err)) {
 		return []api.Message{{Code: "organisation-unknown", Text: "Whose this product is could not be learned: " + oneLine(err.Error()) + "."}}, nil
 	}
 	return nil, err

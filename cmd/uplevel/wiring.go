@@ -253,12 +253,12 @@ func (t *tool) cache() (string, error) {
 }
 
 // fetcher keeps downloads in the user's cache folder, shared by all products.
-func (t *tool) fetcher(c *api.Client, p update.Progress) (update.Fetcher, error) {
+func (t *tool) fetcher(from fetch.Source, p update.Progress) (update.Fetcher, error) {
 	dir, err := t.cache()
 	if err != nil {
 		return nil, err
 	}
-	f := &fetch.Fetcher{Source: c, Dir: dir}
+	f := &fetch.Fetcher{Source: from, Dir: dir}
 	if p != nil {
 		f.Progress = p
 	}

@@ -10,25 +10,42 @@ import (
 
 // Learn asks the service whose the installation is and keeps that, for hotfixes that are
 // applied later without network or credentials. What is known already is not asked again.
+// Of an installation that another tool left, what its level must hold is fetched too: it
+// is the base of every hotfix, and only the one with credentials gets it.
 func (u *Updater) Learn(ctx context.Context) error {
 	return u.exclusive(ctx, false, func() error {
-		known, err := u.Home.Organisation()
-		if err != nil || known.ID != "" {
+		if err := u.learnOwner(ctx); err != nil {
 			return err
 		}
-		line := u.Home.State().Line()
-		may, err := u.Service.Check(ctx, u.checkRequest(line))
-		if err != nil || may.Organisation == "" {
+		state := u.Home.State()
+		if !state.Record.Sum.IsZero() || u.Trust == nil {
+			return nil
+		}
+		view, _, err := u.refreshed(ctx, state.Line())
+		if err != nil {
 			return err
 		}
-		o := Organisation{ID: may.Organisation}
-		for _, h := range may.Hotfixes {
-			if h.Organisation == o.ID {
-				o.Name = h.For
-			}
-		}
-		return u.Home.Learn(o)
+		_, err = u.installed(ctx, view)
+		return err
 	})
+}
+
+func (u *Updater) learnOwner(ctx context.Context) error {
+	known, err := u.Home.Organisation()
+	if err != nil || known.ID != "" {
+		return err
+	}
+	may, err := u.Service.Check(ctx, u.checkRequest(u.Home.State().Line()))
+	if err != nil || may.Organisation == "" {
+		return err
+	}
+	o := Organisation{ID: may.Organisation}
+	for _, h := range may.Hotfixes {
+		if h.Organisation == o.ID {
+			o.Name = h.For
+		}
+	}
+	return u.Home.Learn(o)
 }
 
 // learned keeps whose the installation is, as the first answer of the service told it.
