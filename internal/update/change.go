@@ -102,6 +102,11 @@ func (j *job) stage(ctx context.Context) (bool, error) {
 
 // carry fetches and prepares what was planned; a dry run ends before.
 func (j *job) carry(ctx context.Context) (bool, error) {
+	if !j.still {
+		if err := j.u.noHotfixWaits(); err != nil {
+			return false, err
+		}
+	}
 	if err := j.u.lost(j.plan, j.to); err != nil {
 		return false, err
 	}

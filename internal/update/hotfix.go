@@ -201,6 +201,19 @@ func (u *Updater) noOtherWaits(name string) error {
 	if p := pending.Plan; p.Kind == plan.Hotfix && slices.Contains(p.To.HotfixNames(), name) {
 		return nil
 	}
+	return u.waits(pending)
+}
+
+// noHotfixWaits refuses an update while a hotfix waits for decisions, likewise.
+func (u *Updater) noHotfixWaits() error {
+	pending, err := u.Home.Pending()
+	if err != nil || pending.Plan.Kind != plan.Hotfix {
+		return nil //nolint:nilerr // what waits and cannot be read is for Prepare to judge
+	}
+	return u.waits(pending)
+}
+
+func (u *Updater) waits(pending Pending) error {
 	return problem.New(problem.Refused, "Finish it with --continue or apply, or drop it with prepare --discard.",
 		"Another change is prepared: %s to level %s", pending.Plan.Kind, u.point(nil, pending.Plan.To).Name)
 }

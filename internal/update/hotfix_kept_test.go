@@ -2,8 +2,12 @@ package update
 
 import (
 	"context"
+	"os"
 	"testing"
+	"time"
 
+	"uplevel/internal/install"
+	"uplevel/internal/problem"
 	"uplevel/internal/release"
 )
 
@@ -29,5 +33,59 @@ func TestAWayBackKeepsWhatHotfixesName(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.is(hotfixed, "Bank-hf1")
+	}
+}
+
+// TestAHotfixOnAHomeOfAnotherTool: current-state with credentials, then a hotfix without,
+// on a home that has no more than product.txt and config.json.
+func TestAHotfixOnAHomeOfAnotherTool(t *testing.T) {
+	t.Parallel()
+	v := newShop(t)
+	v.answer.Organisation = "org_bank"
+	b := newBank(t, v, 1)
+	zip := v.hotfix(1, 1, shop1, shop2)
+	v.must(os.Remove(b.path("updates/state.json")))
+	v.must(os.RemoveAll(b.path("updates/store")))
+	v.must(os.Remove(b.path("updates/organisation")))
+	home, err := install.Open(b.Home.Dir(), install.Options{Now: time.Now, Holder: "test"})
+	v.must(err)
+	t.Cleanup(func() { home.Close() })
+	b.Home = OnDisk(home)
+	with := b.online()
+	v.must(with.Learn(context.Background()))
+
+	with.Service = nil // what was fetched lies in the cache
+	if res, err := with.ApplyHotfix(context.Background(), zip, "", Options{NoReport: true}); err != nil || res.To.Name != "1.2.1-Bank-hf1" {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	b.is(shop2, "Bank-hf1")
+	b.back()
+	b.is(shop1)
+}
+
+// TestAWaitingHotfixIsNotDroppedForAnUpdate: a hotfix that waits for decisions would be
+// gone without a word.
+func TestAWaitingHotfixIsNotDroppedForAnUpdate(t *testing.T) {
+	t.Parallel()
+	v := newShop(t)
+	b := newBank(t, v, 1)
+	v.publishNotes(line, 2, with(shop1, files{"bin/run": "#! run 5"}), release.Notes{}, release.Rules{})
+	b.write("conf/a.properties", "a=1\nb=1\nc=9\n")
+	_, err := b.ApplyHotfix(context.Background(), v.hotfix(1, 1, shop1, shop2), "", Options{})
+	refused(t, err, problem.Conflicts, "conf/a.properties")
+	for _, dry := range []bool{true, false} {
+		_, err = b.online().Update(context.Background(), Options{DryRun: dry})
+		refused(t, err, problem.Refused, "Another change is prepared: hotfix to level 1.2.1-Bank-hf1")
+		_, err = b.online().Prepare(context.Background(), Options{DryRun: dry})
+		refused(t, err, problem.Refused, "Another change is prepared")
+	}
+	if _, err := b.online().Plan(context.Background(), Options{}); err != nil {
+		t.Errorf("a plan only looks: %v", err)
+	}
+	if _, err := b.Resolve(context.Background(), "conf/a.properties", Resolution{Mine: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Continue(context.Background(), Options{}); err != nil {
+		t.Fatal(err)
 	}
 }
