@@ -2,6 +2,7 @@ package install
 
 import (
 	"slices"
+	"strings"
 
 	"uplevel/internal/digest"
 	"uplevel/internal/hotfix"
@@ -58,6 +59,21 @@ func sumsOfHotfix(ref release.Ref, data []byte) ([]digest.Digest, error) {
 		sums = append(sums, named.Sum)
 	}
 	return sums, nil
+}
+
+// nameOfAnother reads how another tool names a hotfix: ORG-hf1, 7.1.0.2-ORG-hf1 or the
+// name of its zip. What it cannot read stays as it is.
+func nameOfAnother(text string) string {
+	if named, err := hotfix.ParseFileName(text); err == nil {
+		return named.Name()
+	}
+	_, rest, _ := strings.Cut(text, "-")
+	for _, t := range []string{text, rest} {
+		if name, err := hotfix.ParseName(t); err == nil {
+			return name
+		}
+	}
+	return text
 }
 
 // startsHere refuses a prepared change that starts at another level or on other hotfixes.

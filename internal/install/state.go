@@ -32,6 +32,7 @@ type State struct {
 	Hotfixes []plan.Applied `json:"hotfixes,omitempty"` // the ledger, in order
 	History  int            `json:"history"`            // id of the last change; 0: none
 	Backup   string         `json:"backup,omitempty"`
+	Others   []string       `json:"-"` // hotfixes that another tool applied, as config.json of a home taken over names them
 }
 
 // Line returns the installed line.
@@ -92,6 +93,11 @@ func (h *Home) takeOver(line release.Line) error {
 			return problem.New(problem.Failed, "Correct the channel in updates/config.json.", "updates/config.json: %w", err)
 		}
 		h.state.Channel = channel
+	}
+	if others, ok := config["hotfixes"].([]any); ok {
+		for _, name := range others {
+			h.state.Others = append(h.state.Others, nameOfAnother(fmt.Sprint(name)))
+		}
 	}
 	text := fmt.Sprint(config["update-level"])
 	switch text {

@@ -93,7 +93,8 @@ func noFate() Fate { return Fate{Absorbed: []string{}, Kept: []string{}, Blockin
 // fate tells what becomes of the applied hotfixes at an update to a level, over levels
 // with the notes way.
 func (u *Updater) fate(ctx context.Context, to release.Listed, way []release.Notes) (Fate, error) {
-	names := plan.Names(u.Home.State().Hotfixes)
+	state := u.Home.State()
+	names := append(plan.Names(state.Hotfixes), state.Others...)
 	out := noFate()
 	if len(names) == 0 {
 		return out, nil
@@ -103,6 +104,11 @@ func (u *Updater) fate(ctx context.Context, to release.Listed, way []release.Not
 		return out, err
 	}
 	f := hotfix.Absorb(names, way, wanted)
+	for _, name := range state.Others { // there is no record to lay over the level
+		if i := slices.Index(f.Kept, name); i >= 0 {
+			f.Kept, f.Refused = slices.Delete(f.Kept, i, i+1), append(f.Refused, name)
+		}
+	}
 	out.Absorbed, out.Kept, out.Blocking = append(out.Absorbed, f.Absorbed...), append(out.Kept, f.Kept...), append(out.Blocking, f.Refused...)
 	return out, nil
 }
@@ -113,7 +119,11 @@ func (j *job) carryOver(ctx context.Context, way []release.Notes) (err error) {
 	if j.res.Hotfixes, err = j.u.fate(ctx, j.target, way); err != nil {
 		return err
 	}
-	if blocking := j.res.Hotfixes.Blocking; len(blocking) > 0 {
+	blocking := j.res.Hotfixes.Blocking
+	if others := slices.DeleteFunc(slices.Clone(j.state.Others), func(n string) bool { return !slices.Contains(blocking, n) }); len(others) > 0 {
+		return ofAnotherTool(others)
+	}
+	if len(blocking) > 0 {
 		return blocked(j.line.LevelName(j.target.Level), blocking)
 	}
 	var ledger []plan.Applied
@@ -127,6 +137,13 @@ func (j *job) carryOver(ctx context.Context, way []release.Notes) (err error) {
 	}
 	j.res.To = j.u.point(j.view, j.to.point())
 	return nil
+}
+
+// ofAnotherTool refuses a change that would forget hotfixes which another tool applied.
+func ofAnotherTool(names []string) error {
+	return problem.New(problem.Refused,
+		"Take them back with that tool, then try again. If what they changed may go, empty hotfixes in updates/config.json.",
+		"Hotfixes that another tool applied would be forgotten: %.400s", strings.Join(names, ", "))
 }
 
 func blocked(level string, names []string) error {

@@ -112,6 +112,7 @@ type State struct {
 	Record                    release.Ref    // zero when taken over from a tool that kept none
 	Pack                      string         // random id of the pack
 	Hotfixes                  []plan.Applied // in order
+	Others                    []string       // that another tool applied: names, nothing more is known
 }
 
 // Line returns the installed line.

@@ -94,6 +94,9 @@ func (j *job) applyHotfix(ctx context.Context, zip *bundle.Bundle, confirmed str
 	if err := record.Fits(j.state.Line(), j.state.Level); err != nil {
 		return err
 	}
+	if len(j.state.Others) > 0 {
+		return ofAnotherTool(j.state.Others)
+	}
 	view, _ := j.u.trusted(j.state.Line())
 	if j.from, err = j.u.installed(ctx, view); err != nil {
 		return err

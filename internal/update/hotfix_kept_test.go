@@ -3,6 +3,7 @@ package update
 import (
 	"context"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,13 +45,7 @@ func TestAHotfixOnAHomeOfAnotherTool(t *testing.T) {
 	v.answer.Organisation = "org_bank"
 	b := newBank(t, v, 1)
 	zip := v.hotfix(1, 1, shop1, shop2)
-	v.must(os.Remove(b.path("updates/state.json")))
-	v.must(os.RemoveAll(b.path("updates/store")))
-	v.must(os.Remove(b.path("updates/organisation")))
-	home, err := install.Open(b.Home.Dir(), install.Options{Now: time.Now, Holder: "test"})
-	v.must(err)
-	t.Cleanup(func() { home.Close() })
-	b.Home = OnDisk(home)
+	b.leftBy(`{"update-level": "1", "hotfixes": null}`)
 	with := b.online()
 	v.must(with.Learn(context.Background()))
 
@@ -88,4 +83,39 @@ func TestAWaitingHotfixIsNotDroppedForAnUpdate(t *testing.T) {
 	if _, err := b.Continue(context.Background(), Options{}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// leftBy makes it a home as another tool leaves one, with that config.json.
+func (b *bank) leftBy(config string) {
+	b.t.Helper()
+	b.v.must(os.RemoveAll(b.path("updates")))
+	b.write("updates/product.txt", line.ProductVersion()+"\n")
+	b.write("updates/config.json", config)
+	home, err := install.Open(b.Home.Dir(), install.Options{Now: time.Now, Holder: "test"})
+	b.v.must(err)
+	b.t.Cleanup(func() { home.Close() })
+	b.Home = OnDisk(home)
+}
+
+// TestHotfixesOfAnotherToolAreNotForgotten: what config.json names is contained in the
+// wanted level, or nothing is done.
+func TestHotfixesOfAnotherToolAreNotForgotten(t *testing.T) {
+	t.Parallel()
+	v := newShop(t)
+	b := newBank(t, v, 1)
+	b.leftBy(`{"update-level": "1", "hotfixes": ["1.2.1-Bank-hf1", "Bank-hf-2"]}`)
+	if state, err := b.CurrentState(context.Background()); err != nil || !slices.Equal(state.Hotfixes, []string{"Bank-hf1", "Bank-hf2"}) {
+		t.Errorf("%+v, %v", state.Hotfixes, err)
+	}
+	_, err := b.online().ApplyHotfix(context.Background(), v.hotfix(3, 1, shop1, shop2, func(f *fix) { f.Needs = nil }), "", Options{})
+	refused(t, err, problem.Refused, "Hotfixes that another tool applied would be forgotten: Bank-hf1, Bank-hf2")
+	v.publishNotes(line, 2, shop2, release.Notes{AbsorbsHotfixes: []string{"Bank-hf1"}, KeepsHotfixes: []string{"Bank-hf2"}}, release.Rules{})
+	_, err = b.online().Update(context.Background(), Options{})
+	refused(t, err, problem.Refused, "Hotfixes that another tool applied would be forgotten: Bank-hf2")
+	v.publishNotes(line, 3, shop2, release.Notes{AbsorbsHotfixes: []string{"Bank-hf2"}}, release.Rules{})
+	res, err := b.online().Update(context.Background(), Options{})
+	if err != nil || !slices.Equal(res.Hotfixes.Absorbed, []string{"Bank-hf1", "Bank-hf2"}) {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	b.is(shop2)
 }

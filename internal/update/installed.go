@@ -21,7 +21,7 @@ func (i installed) State() State {
 	s := i.Home.State()
 	return State{
 		Product: s.Product, Version: s.Version, Channel: s.Channel, Level: s.Level,
-		Record: s.Record, Pack: s.Pack, Hotfixes: s.Hotfixes,
+		Record: s.Record, Pack: s.Pack, Hotfixes: s.Hotfixes, Others: s.Others,
 	}
 }
 

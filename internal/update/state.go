@@ -20,7 +20,7 @@ func (u *Updater) CurrentState(ctx context.Context) (StateResult, error) {
 	state := u.Home.State()
 	res := StateResult{
 		Home: u.Home.Dir(), Product: state.Product, Version: state.Version,
-		At: u.here(nil), Hotfixes: plan.Names(state.Hotfixes), Messages: []api.Message{},
+		At: u.here(nil), Hotfixes: append(plan.Names(state.Hotfixes), state.Others...), Messages: []api.Message{},
 	}
 	if err != nil {
 		return res, err
