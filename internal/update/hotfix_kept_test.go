@@ -119,3 +119,21 @@ func TestHotfixesOfAnotherToolAreNotForgotten(t *testing.T) {
 	}
 	b.is(shop2)
 }
+
+// TestALostContentOfAHotfixSparesTheOthers: what no service has is not asked for together
+// with what it has, so that other conflicts show all their sides.
+func TestALostContentOfAHotfixSparesTheOthers(t *testing.T) {
+	t.Parallel()
+	v := newShop(t)
+	b := newBank(t, v, 1)
+	b.apply(v.hotfix(1, 1, shop1, with(shop1, files{"bin/a.bin": "bin\x002"})))
+	b.write("bin/a.bin", "bin\x00mine")
+	b.write("conf/a.properties", "a=9\nb=1\nc=1\n")
+	level2 := with(shop1, files{"bin/a.bin": "bin\x003", "conf/a.properties": "a=2\nb=1\nc=1\n"})
+	v.publishNotes(line, 2, level2, release.Notes{AbsorbsHotfixes: []string{"Bank-hf1"}}, release.Rules{})
+	_, err := b.online().Update(context.Background(), Options{})
+	refused(t, err, problem.Conflicts, "bin/a.bin, conf/a.properties")
+	if original, err := os.ReadFile(b.path("conf/a.properties.original")); err != nil || string(original) != shop1["conf/a.properties"] {
+		t.Errorf("%q, %v", original, err)
+	}
+}

@@ -103,9 +103,18 @@ func (u *Updater) publishedSides(ctx context.Context, p *plan.Plan, from, to lev
 	if err := u.fetchPart(ctx, to, wanted); err != nil {
 		return nil, err
 	}
-	err = u.fetchPart(ctx, from, former)
+	published := sumsOf(from.published)
+	var ofLevel []release.Ref
+	for _, ref := range former { // one that only a hotfix had would refuse the others, too
+		if published[ref.Sum] {
+			ofLevel = append(ofLevel, ref)
+		} else {
+			lost = append(lost, ref)
+		}
+	}
+	err = u.fetchPart(ctx, from, ofLevel)
 	if err == nil {
-		return nil, nil
+		return lost, nil
 	}
 	if kind := problem.KindOf(err); kind == problem.Verification || ctx.Err() != nil {
 		return nil, err
