@@ -131,6 +131,9 @@ func (u *Updater) estimate(ctx context.Context, res *CheckResult, view *trust.Vi
 	if err != nil {
 		return err
 	}
+	if _, err := u.carried(to, res.Hotfixes); err != nil { // the update is refused likewise
+		res.Messages = append(res.Messages, api.Message{Code: "hotfix-does-not-fit", Text: err.Error() + "."})
+	}
 	have := sumsOf(from.tree)
 	seen := map[release.Ref]bool{}
 	var refs []release.Ref

@@ -126,17 +126,22 @@ func (j *job) carryOver(ctx context.Context, way []release.Notes) (err error) {
 	if len(blocking) > 0 {
 		return blocked(j.line.LevelName(j.target.Level), blocking)
 	}
-	var ledger []plan.Applied
-	for _, a := range j.state.Hotfixes {
-		if slices.Contains(j.res.Hotfixes.Kept, a.Name) {
-			ledger = append(ledger, a)
-		}
-	}
-	if j.to, err = j.u.laid(j.to, ledger); err != nil {
+	if j.to, err = j.u.carried(j.to, j.res.Hotfixes); err != nil {
 		return err
 	}
 	j.res.To = j.u.point(j.view, j.to.point())
 	return nil
+}
+
+// carried returns a level with those of the applied hotfixes on it that are carried over.
+func (u *Updater) carried(to level, fate Fate) (level, error) {
+	var ledger []plan.Applied
+	for _, a := range u.Home.State().Hotfixes {
+		if slices.Contains(fate.Kept, a.Name) {
+			ledger = append(ledger, a)
+		}
+	}
+	return u.laid(to, ledger)
 }
 
 // ofAnotherTool refuses a change that would forget hotfixes which another tool applied.

@@ -253,6 +253,10 @@ func (j *job) revertHotfix(ctx context.Context, name string, opts RevertOptions)
 	if err := j.u.noOtherWaits(""); err != nil {
 		return err
 	}
+	if len(j.state.Hotfixes) == 0 && len(j.state.Others) > 0 {
+		return problem.New(problem.Failed, "Take them back with that tool.",
+			"Another tool applied the hotfixes here, and only it can take them back: %.400s", strings.Join(j.state.Others, ", "))
+	}
 	last, err := lastHotfix(j.state.Hotfixes, name)
 	if err != nil {
 		return err

@@ -109,6 +109,8 @@ func TestHotfixesOfAnotherToolAreNotForgotten(t *testing.T) {
 	}
 	_, err := b.online().ApplyHotfix(context.Background(), v.hotfix(3, 1, shop1, shop2, func(f *fix) { f.Needs = nil }), "", Options{})
 	refused(t, err, problem.Refused, "Hotfixes that another tool applied would be forgotten: Bank-hf1, Bank-hf2")
+	_, err = b.RevertHotfix(context.Background(), "", RevertOptions{})
+	refused(t, err, problem.Failed, "Another tool applied the hotfixes here")
 	v.publishNotes(line, 2, shop2, release.Notes{AbsorbsHotfixes: []string{"Bank-hf1"}, KeepsHotfixes: []string{"Bank-hf2"}}, release.Rules{})
 	_, err = b.online().Update(context.Background(), Options{})
 	refused(t, err, problem.Refused, "Hotfixes that another tool applied would be forgotten: Bank-hf2")

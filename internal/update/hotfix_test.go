@@ -502,7 +502,11 @@ func TestAKeptHotfixMustFit(t *testing.T) {
 	b := newBank(t, v, 1)
 	b.apply(v.hotfix(1, 1, shop1, shop2))
 	v.publishNotes(line, 2, with(shop1, files{"lib/a.jar": "jar\x009"}), release.Notes{KeepsHotfixes: []string{"Bank-hf1"}}, release.Rules{})
-	_, err := b.online().Update(context.Background(), Options{})
+	check, err := b.online().Check(context.Background(), CheckOptions{})
+	if len(check.Messages) != 1 || !strings.Contains(check.Messages[0].Text, "Hotfix Bank-hf1 does not fit: lib/a.jar") || err != nil {
+		t.Errorf("check says %+v, %v", check.Messages, err)
+	}
+	_, err = b.online().Update(context.Background(), Options{})
 	refused(t, err, problem.Verification, "Hotfix Bank-hf1 does not fit: lib/a.jar")
 	b.is(shop2, "Bank-hf1")
 }
