@@ -147,7 +147,12 @@ func (h *Home) ourSides() (map[string]bool, error) {
 
 func (h *Home) checkSides(o plan.Outcome, ours map[string]bool) error {
 	for _, suffix := range []string{".original", ".new"} {
-		if side := o.Path + suffix; h.exists(side) && !ours[side] {
+		side := o.Path + suffix
+		there, err := h.present(side)
+		if err != nil {
+			return problem.New(problem.Refused, "Run it as the user who owns the product's folder.", "%s cannot be looked at: %w", side, err)
+		}
+		if there && !ours[side] {
 			return problem.New(problem.Refused, "Move it away, then run the command again.",
 				"%s is there already and would be written for the conflict", side)
 		}

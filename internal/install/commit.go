@@ -93,7 +93,9 @@ func (c *committer) build() error {
 	if err := c.secondNames(); err != nil {
 		return err
 	}
-	c.journal.Staging = c.existing()
+	if c.journal.Staging, err = c.existing(); err != nil {
+		return err
+	}
 	back := c.journal
 	back.Direction = undo
 	if err := c.home.writeJournal(undoFile, back); err != nil {
@@ -349,8 +351,18 @@ func (c *committer) change() Change {
 }
 
 // existing returns the staging folders that are there.
-func (c *committer) existing() []string {
-	return slices.DeleteFunc(slices.Clone(c.pending.Staging), func(f string) bool { return !c.home.exists(f) })
+func (c *committer) existing() ([]string, error) {
+	var there []string
+	for _, folder := range c.pending.Staging {
+		stands, err := c.home.present(folder)
+		if err != nil {
+			return nil, err
+		}
+		if stands {
+			there = append(there, folder)
+		}
+	}
+	return there, nil
 }
 
 // commit passes the commit point and does every operation, or takes all of them back.

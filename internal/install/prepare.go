@@ -109,7 +109,11 @@ func (s *stager) run(ctx context.Context, p *plan.Plan) error {
 // makeFolders makes the staging folders that the plan needs, and those of the state.
 func (s *stager) makeFolders() error {
 	for _, dir := range append([]string{storeDir, historyDir}, s.used()...) {
-		if s.home.exists(dir) {
+		there, err := s.home.present(dir)
+		if err != nil {
+			return err
+		}
+		if there {
 			continue
 		}
 		if err := s.home.root.Mkdir(dir, 0o755); err != nil {

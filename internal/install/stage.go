@@ -106,8 +106,8 @@ func orTop(dir string) string {
 // have it, and checks that it is what the plan says.
 func (h *Home) keepCopy(p *Pending, ref release.Ref, content io.Reader) error {
 	name := ref.Sum.String()
-	if h.HasObject(ref) || h.exists(stagedObject(name)) {
-		return nil
+	if kept, err := h.kept(ref); err != nil || kept {
+		return err
 	}
 	f, err := h.root.OpenFile(stagedObject(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -174,9 +174,12 @@ func (h *Home) readAsPlanned(p *Pending, e manifest.Entry, keep bool) error {
 	defer f.Close()
 	ref := release.Ref{Sum: e.Sum, Size: e.Size}
 	content := digest.NewReader(f, e.Sum, e.Size)
-	if keep && !h.HasObject(ref) && !h.exists(stagedObject(e.Sum.String())) {
+	kept, err := h.kept(ref)
+	switch {
+	case err != nil:
+	case keep && !kept:
 		err = h.keepCopy(p, ref, content)
-	} else {
+	default:
 		_, err = io.Copy(io.Discard, content)
 	}
 	if errors.Is(err, digest.ErrMismatch) {

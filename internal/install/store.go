@@ -33,6 +33,16 @@ func (h *Home) HasObject(ref release.Ref) bool {
 	return h.exists(storeDir + "/" + ref.Sum.String())
 }
 
+// kept reports whether content lies in the store, or ready to come into it.
+func (h *Home) kept(ref release.Ref) (bool, error) {
+	for _, at := range []string{storeDir + "/" + ref.Sum.String(), stagedObject(ref.Sum.String())} {
+		if there, err := h.present(at); err != nil || there {
+			return there, err
+		}
+	}
+	return false, nil
+}
+
 // OpenObject returns verified content of the store, or an error that is fs.ErrNotExist.
 func (h *Home) OpenObject(ref release.Ref) (io.ReadCloser, error) {
 	f, err := h.root.Open(storeDir + "/" + ref.Sum.String())

@@ -539,3 +539,35 @@ func TestNothingIsConcludedFromALookThatFails(t *testing.T) {
 		}
 	}
 }
+
+// TestNoLookAtTheStoreIsTakenForAnAnswer: the sweep found an object put aside as a
+// stranger's, because a look for it had failed and it was made again.
+func TestNoLookAtTheStoreIsTakenForAnAnswer(t *testing.T) {
+	t.Parallel()
+	from, to := tree{"a": "0", "b": "same"}, tree{"a": "1", "b": "same"}
+	for n := 1; ; n++ {
+		h := newHome(t, from, nil)
+		if err := bring(t, h, from, to); err != nil {
+			t.Fatal(err)
+		}
+		looks := 0
+		h.lookFault = func(rel string) error {
+			if !strings.HasPrefix(rel, storeDir+"/") {
+				return nil
+			}
+			if looks++; looks == n {
+				return fs.ErrPermission
+			}
+			return nil
+		}
+		h.state.Level = 0            // plans of these tests start there
+		err := bring(t, h, to, from) // what it replaces and needs is in the store
+		h.lookFault = nil
+		if looks < n {
+			return // every look failed once
+		}
+		if names, _ := filepath.Glob(filepath.Join(h.Dir(), storeDir, "*.rescued*")); len(names) > 0 {
+			t.Fatalf("look %d failed (%v): %v is left", n, err, names)
+		}
+	}
+}
