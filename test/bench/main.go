@@ -22,7 +22,6 @@ type sizes struct {
 	fileSize int64 // bytes of each
 	changed  int   // files a level changes
 	big      int64 // bytes of the one big file
-	keys     int   // of the largest file that is merged
 	repeats  int   // runs of which the median counts
 }
 
@@ -50,9 +49,9 @@ func main() {
 }
 
 func measure(ctx context.Context, short bool, out string) error {
-	s := sizes{files: 10_000, fileSize: 40 << 10, changed: 500, big: 1 << 30, keys: 50_000, repeats: 7}
+	s := sizes{files: 10_000, fileSize: 40 << 10, changed: 500, big: 1 << 30, repeats: 7}
 	if short {
-		s = sizes{files: 300, fileSize: 4 << 10, changed: 50, big: 32 << 20, keys: 2000, repeats: 3}
+		s = sizes{files: 300, fileSize: 4 << 10, changed: 50, big: 32 << 20, repeats: 3}
 	}
 	root, err := os.Getwd()
 	if err != nil {
@@ -64,7 +63,7 @@ func measure(ctx context.Context, short bool, out string) error {
 	}
 	var rows []row
 	for _, part := range []func(context.Context, *lab.Lab, sizes) ([]row, error){
-		program, many, big, texts,
+		program, many, big,
 	} {
 		more, err := part(ctx, l, s)
 		if err != nil {

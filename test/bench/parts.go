@@ -206,36 +206,3 @@ func mb(n int64) string               { return fmt.Sprintf("%.1f MB", float64(n)
 func ms(d time.Duration) string       { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
 func sec(d time.Duration) string      { return fmt.Sprintf("%.2f s", d.Seconds()) }
 func ratio(a, b time.Duration) string { return fmt.Sprintf("%.2f", a.Seconds()/b.Seconds()) }
-
-// texts measures the update of files that are hard to merge, each by itself, and tells
-// the worst.
-func texts(ctx context.Context, l *lab.Lab, s sizes) ([]row, error) {
-	worst, of := int64(0), ""
-	for i, t := range lab.OddTexts(s.keys) {
-		one, name := []lab.OddText{t}, fmt.Sprintf("odd%c", 'a'+i)
-		if err := lab.WriteTexts(l.Path(name, "0"), one, func(o lab.OddText) string { return o.Base }); err != nil {
-			return nil, err
-		}
-		if err := lab.WriteTexts(l.Path(name, "1"), one, func(o lab.OddText) string { return o.Theirs }); err != nil {
-			return nil, err
-		}
-		home, _, err := l.PublishTwo(ctx, name, l.Path(name, "0"), l.Path(name, "1"))
-		if err != nil {
-			return nil, err
-		}
-		if err := lab.WriteTexts(home, one, func(o lab.OddText) string { return o.Mine }); err != nil {
-			return nil, err
-		}
-		r, err := l.Do(ctx, home, "uplevel", "update", "--on-conflict", "mine", "--progress", "none")
-		if err != nil {
-			return nil, err
-		}
-		if r.PeakKB > worst {
-			worst, of = r.PeakKB, t.Path
-		}
-	}
-	return []row{{
-		fmt.Sprintf("peak memory of an update, files changed by both sides: %d keys in each format, deep, hostile, a line of %s (worst: %s)", s.keys, mb(int64(200*s.keys)), of),
-		mb(worst << 10), "", "", "≤ 64 MB",
-	}}, nil
-}
