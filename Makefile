@@ -3,10 +3,13 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export GOTOOLCHAIN := local
 
-PROGRAMS := uplevel upleveld uplevel-publish
 TARGETS  := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 LINT_VERSION := 2.15.0
 LINT     := build/tools/golangci-lint-$(LINT_VERSION)
+GITLEAKS_VERSION := 8.30.1
+GITLEAKS := build/tools/gitleaks-$(GITLEAKS_VERSION)
+VULN_VERSION := 1.9.0
+VULN     := build/tools/govulncheck-$(VULN_VERSION)
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +22,20 @@ journey: ## the demo, its transcript written into the README
 
 build: ## the three programs, into build/bin
 	@mkdir -p build/bin
-	go build -trimpath -ldflags='-s -w' -o build/bin/ $(PROGRAMS:%=./cmd/%)
+	scripts/build-uplevel build/bin/uplevel
+	go build -trimpath -ldflags='-s -w' -o build/bin/ ./cmd/upleveld ./cmd/uplevel-publish
+
+# The version of the update tool, and the day of its release (none: that of the commit).
+VERSION  ?= 0.1.0-dev
+RELEASED ?=
+
+tools-all: ## the update tool for every system, into build/bin/tools: VERSION=1.2.0 RELEASED=2026-11-24
+	@mkdir -p build/bin/tools
+	@for t in $(TARGETS); do os=$${t%/*}; arch=$${t#*/}; exe=; test $$os != windows || exe=.exe; \
+	  echo "build uplevel $(VERSION) for $$t"; \
+	  GOOS=$$os GOARCH=$$arch scripts/build-uplevel build/bin/tools/uplevel-$$os-$$arch$$exe \
+	    -X main.version=$(VERSION) -X main.released=$(RELEASED) || exit 1; \
+	done
 
 test: deps ## install what the tests need, then run them all
 	go test -race -timeout 18m ./...
@@ -27,7 +43,7 @@ test: deps ## install what the tests need, then run them all
 deps:
 	@scripts/install-deps
 
-check: vet cross tidy lint ## formatting, vet, lint, all six systems, size of the tool
+check: vet cross tidy lint secrets ## formatting, vet, lint, secrets, all six systems, size of the tool
 
 vet:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$out" || { echo "not formatted: $$out"; exit 1; }
@@ -36,7 +52,7 @@ vet:
 cross:
 	@for t in $(TARGETS); do echo "build and vet uplevel for $$t"; \
 	  CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go vet ./cmd/uplevel && \
-	  CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} go build -trimpath -ldflags='-s -w' -o build/cross/uplevel-$${t%/*}-$${t#*/} ./cmd/uplevel || exit 1; \
+	  GOOS=$${t%/*} GOARCH=$${t#*/} scripts/build-uplevel build/cross/uplevel-$${t%/*}-$${t#*/} || exit 1; \
 	  size=$$(stat -c %s build/cross/uplevel-$${t%/*}-$${t#*/}); \
 	  test $$size -le 16000000 || { echo "uplevel for $$t is $$size bytes, the limit is 16,000,000"; exit 1; }; \
 	done
@@ -48,7 +64,15 @@ lint: $(LINT) ## every linter of .golangci.yml
 	$(LINT) config verify
 	$(LINT) run ./...
 
-tools: $(LINT) ## what check needs besides Go, into build/tools
+secrets: $(GITLEAKS) ## secrets in the files and in the history
+	scripts/scan-secrets $(GITLEAKS)
+
+$(GITLEAKS):
+	@mkdir -p build/tools && dir=$$(mktemp -d build/tools/new.XXXXXX) && echo "building gitleaks $(GITLEAKS_VERSION) (once)" && \
+	GOBIN=$(CURDIR)/$$dir go install github.com/zricethezav/gitleaks/v8@v$(GITLEAKS_VERSION) && \
+	mv $$dir/gitleaks $(GITLEAKS); rc=$$?; rm -rf "$$dir"; exit $$rc
+
+tools: $(LINT) $(GITLEAKS) ## what check needs besides Go, into build/tools
 
 # Its version is part of its name, so that a new pin builds anew. One of the same version
 # that is installed already is taken as it is.
@@ -63,11 +87,12 @@ $(LINT):
 	  mv build/tools/golangci-lint $(LINT); \
 	fi
 
-sweep: build ## cut update, apply, revert and continue at every system call
-	go test ./test/crash -count=1 -v -timeout 120m -args -sweep
+sweep: ## cut every operation of the tool off at every system call (SWEEP=full: no samples)
+	go test ./test/crash -run TestNothingIsEverHalfDone -count=1 -v -timeout 0 -args -sweep
+	go test ./test/crashservice ./test/network ./test/hostile ./test/concurrent -p 1 -count=1 -v -timeout 0 -args -sweep
 
-fuzz: ## every fuzz target for a minute each
-	scripts/fuzz 60s
+fuzz: ## every fuzz target for a minute each, or FUZZTIME=10m; JOBS=3 at a time
+	scripts/fuzz -t $(or $(FUZZTIME),1m) -j $(or $(JOBS),1)
 
 bench: ## measure the tool beside its peers and write docs/performance.md
 	go run ./test/bench -o docs/performance.md
@@ -75,10 +100,19 @@ bench: ## measure the tool beside its peers and write docs/performance.md
 merging: ## write docs/merging.md, the manual of merges, from its cases
 	go test ./test/merging -count=1 -args -write
 
-vuln: ## known holes in dependencies (asks the vulnerability database)
-	go run golang.org/x/vuln/cmd/govulncheck@latest ./...
+vuln: $(VULN) ## known holes in dependencies (asks the vulnerability database)
+	@scripts/find-vulns $(VULN) ./...
+
+$(VULN):
+	@mkdir -p build/tools && dir=$$(mktemp -d build/tools/new.XXXXXX) && \
+	GOBIN=$(CURDIR)/$$dir go install golang.org/x/vuln/cmd/govulncheck@v$(VULN_VERSION) && \
+	mv $$dir/govulncheck $(VULN); rc=$$?; rm -rf "$$dir"; exit $$rc
+
+sbom: build tools-all ## what each program is made of, as CycloneDX 1.6, into build/bin/sbom
+	@rm -rf build/bin/sbom
+	go run ./test/sbom -version $(VERSION) -out build/bin/sbom build/bin/upleveld build/bin/uplevel-publish build/bin/tools/uplevel-*
 
 clean: ## remove what was built; the demo's downloads stay
 	rm -rf build/demo build/bin build/cross
 
-.PHONY: help demo journey build test deps check vet cross tidy lint tools sweep fuzz bench merging vuln clean
+.PHONY: help demo journey build tools-all test deps check vet cross tidy lint secrets tools sweep fuzz bench merging vuln sbom clean

@@ -37,6 +37,7 @@ func run(ctx context.Context) (err error) {
 	for _, act := range []func(context.Context) error{
 		d.prepare, d.startService, d.publish, d.admit, d.customise, d.look, d.refusals,
 		d.update, d.prove, d.goBack, d.chosenLevel, d.hotfix, d.tellJourney,
+		d.unbreakable, d.lockedDown, d.repair, d.reports, d.takeOver, d.help,
 	} {
 		if err := act(ctx); err != nil {
 			if ctx.Err() != nil {

@@ -21,7 +21,7 @@ type hotfixOptions struct {
 func (p *program) hotfixCommand() *cobra.Command {
 	var o hotfixOptions
 	cmd := &cobra.Command{
-		Use: "hotfix NAME VERSION", Short: "Make a signed hotfix of a level for one organisation, and register it",
+		Use: "hotfix NAME VERSION", Short: "Make a signed hotfix of a level, for one organisation",
 		Args: exactly("NAME", "VERSION"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req, err := o.request(args)

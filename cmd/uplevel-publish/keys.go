@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -15,13 +16,14 @@ import (
 )
 
 func (p *program) keysCommand() *cobra.Command {
-	return group("keys", "The vendor's root and release keys", p.keysInit(), p.keysRenew(), p.keysStatus())
+	return group("keys", "The vendor's root and release keys", p.keysInit(), p.keysNew(), p.keysRotate(), p.keysSign(), p.keysSubmit(),
+		p.keysRenew(), p.keysStatus())
 }
 
 func (p *program) keysInit() *cobra.Command {
 	var req signing.InitRequest
 	cmd := &cobra.Command{
-		Use: "init", Short: "Make the vendor's root and first keys, and give the service the root",
+		Use: "init", Short: "Make the vendor's root and first keys; give the service the root",
 		Args: exactly(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			pub, err := p.publisher(cmd.Context())
@@ -39,7 +41,7 @@ func (p *program) keysInit() *cobra.Command {
 			}
 			fmt.Fprintf(p.stdout, "Root fingerprint: %s\n", fingerprint)
 			if !already {
-				fmt.Fprintln(p.stdout, "Publish the fingerprint where customers can compare it, and move the root and targets key files to a safe place.")
+				fmt.Fprintln(p.stdout, "Publish the fingerprint where customers can compare it, and move the root and\ntargets key files to a safe place.")
 			}
 			return nil
 		},
@@ -59,11 +61,14 @@ func (p *program) keysRenew() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			renewed, err := pub.Signer.Renew(cmd.Context(), all)
+			renewed, waiting, err := pub.Signer.Renew(cmd.Context(), all)
 			for _, s := range renewed {
 				fmt.Fprintf(p.stdout, "Renewed %s: version %d, until %s.\n", s.Role, s.Version, s.Expires.Format(time.DateOnly))
 			}
-			if err == nil && len(renewed) == 0 {
+			if len(waiting.Documents) > 0 {
+				err = errors.Join(p.letSign(pub.Signer, waiting, filepath.Join(p.keys, "waiting-renew.json")), err)
+			}
+			if err == nil && len(renewed)+len(waiting.Documents) == 0 {
 				fmt.Fprintln(p.stdout, "Nothing runs out within 60 days.")
 			}
 			var known *problem.Error
@@ -75,6 +80,24 @@ func (p *program) keysRenew() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "sign everything again whose key is there")
 	return cmd
+}
+
+// letSign writes renewed documents that need signatures of others into a file.
+func (p *program) letSign(signer *signing.Signer, w signing.Waiting, file string) error {
+	// Others may have signed what waits there: as long as it is good, it stays.
+	if before, err := readWaiting(file); err == nil {
+		if _, _, err := signer.Review(before); err == nil {
+			return problem.New(problem.Refused, "Finish it with keys sign and keys submit, or remove the file.", "Something waits in %s already", file)
+		}
+	}
+	if err := p.writeWaiting(file, w); err != nil {
+		return err
+	}
+	if _, err := p.showReview(signer, w); err != nil {
+		return err
+	}
+	p.sayWaiting(file)
+	return nil
 }
 
 func (p *program) keysStatus() *cobra.Command {
@@ -102,7 +125,10 @@ func (p *program) keysStatus() *cobra.Command {
 			if stale != nil {
 				fmt.Fprintf(p.stderr, "%s: This is what was seen last: %v\n", name, stale)
 			}
-			return p.printStatus(all)
+			if err := p.printStatus(all); err != nil {
+				return err
+			}
+			return p.printKeys(pub.Signer.Folder)
 		},
 	}
 }
@@ -123,6 +149,29 @@ func (p *program) printStatus(all []sign.Status) error {
 			note = fmt.Sprintf("WARNING: less than %d days left, run keys renew", s.Warn)
 		}
 		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\t%s\n", s.Role, s.Version, s.Expires.Format(time.DateOnly), int(s.Left.Hours()/24), key, note)
+	}
+	return w.Flush()
+}
+
+// printKeys lists who signs what: the ids are those that keys rotate --drop wants.
+func (p *program) printKeys(folder *sign.Folder) error {
+	roles, err := folder.Roles()
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "\nROLE\tKEY ID\tFILE HERE")
+	for _, role := range append([]string{trust.RoleHotfix}, roles...) {
+		if sign.KeyRole(role) != role {
+			continue // a line's keys are its product's
+		}
+		keys, err := folder.Held(role)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			fmt.Fprintf(w, "%s\t%s\t%s\n", role, signing.ShortID(key.ID), key.File)
+		}
 	}
 	return w.Flush()
 }

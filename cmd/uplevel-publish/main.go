@@ -17,6 +17,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"uplevel/internal/api"
+	"uplevel/internal/plain"
 	"uplevel/internal/problem"
 )
 
@@ -30,7 +32,7 @@ func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	p := &program{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, getenv: os.Getenv,
+		stdin: os.Stdin, stdout: plain.Writer(os.Stdout), stderr: plain.Writer(os.Stderr), now: time.Now, getenv: os.Getenv,
 		executable: os.Executable, prompt: terminalPrompt,
 	}
 	return p.execute(ctx, os.Args[1:])
@@ -47,6 +49,7 @@ type program struct {
 
 	service, tokenFile, keys, caCert, passphraseFile, cache string
 	quiet                                                   bool
+	patience                                                time.Duration
 
 	passphrase string // as asked for once
 }
@@ -89,10 +92,13 @@ func (p *program) tell(err error) int {
 func (p *program) root() *cobra.Command {
 	root := group(name, "Publish builds as update levels",
 		p.keysCommand(), p.productCommand(), p.levelCommand(), p.validateCommand(),
-		p.packCommand(), p.promoteCommand(), p.withdrawCommand(), p.hotfixCommand())
+		p.packCommand(), p.toolsCommand(), p.promoteCommand(), p.withdrawCommand(), p.hotfixCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return p.fromEnvironment(cmd.Flags()) }
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetUsageTemplate(strings.NewReplacer(".FlagUsages ", ".FlagUsagesWrapped 80 ",
+		`Use "{{.CommandPath}} [command] --help" for more information about a command.`,
+		"{{.CommandPath}} COMMAND --help tells more of one.").Replace(root.UsageTemplate()))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return problem.New(problem.Usage, cmd.CommandPath()+" --help", "%w", err)
 	})
@@ -103,6 +109,7 @@ func (p *program) root() *cobra.Command {
 	flags.StringVar(&p.caCert, "ca-cert", "", "file with the certificate authority of the service (PEM)")
 	flags.StringVar(&p.passphraseFile, "passphrase-file", "", "file with the passphrase of the keys (or UPLEVEL_KEY_PASSPHRASE)")
 	flags.StringVar(&p.cache, "cache", "", "folder for what can be had again (default: the user's cache folder)")
+	flags.DurationVar(&p.patience, "patience", 0, "longest wait for a service that does not get on, such as 30s (default: what suits each step)")
 	flags.BoolVarP(&p.quiet, "quiet", "q", false, "no progress on standard error")
 	return root
 }
@@ -128,6 +135,9 @@ func (p *program) fromEnvironment(flags *pflag.FlagSet) error {
 			}
 		}
 	})
+	if failed == nil {
+		failed = api.NoSecrets("--service", p.service)
+	}
 	return failed
 }
 

@@ -76,12 +76,9 @@ func (p *program) pack(cmd *cobra.Command, args []string, o packOptions) error {
 
 // tools returns the files that go into bin/.
 func (p *program) tools(o packOptions) ([]pack.Tool, error) {
-	stem := o.toolName
-	if stem == "" {
-		stem = "uplevel"
-	}
-	if stem != filepath.Base(stem) || strings.HasPrefix(stem, ".") {
-		return nil, problem.New(problem.Usage, "Give a file name.", "--tool-name %q is no file name", stem)
+	stem, err := toolStem(o.toolName)
+	if err != nil {
+		return nil, err
 	}
 	switch {
 	case len(o.tools) > 0 && o.systems != "":
@@ -121,15 +118,10 @@ func givenTools(given []string, stem string, named bool) ([]pack.Tool, error) {
 	return toolsThere(tools)
 }
 
-// platforms are the systems that the update tool is built for.
-func platforms() []string {
-	return []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"}
-}
-
 // systemTools finds uplevel-OS-ARCH beside this program. In bin/ the architecture is
 // named only where it is not amd64: uplevel_linux, uplevel_linux_arm64.
 func systemTools(dir, stem, systems string) ([]pack.Tool, error) {
-	wanted := platforms()
+	wanted := release.ToolSystems()
 	if systems != "all" {
 		wanted = strings.Split(systems, ",")
 	}
@@ -139,15 +131,11 @@ func systemTools(dir, stem, systems string) ([]pack.Tool, error) {
 		if !ok {
 			arch = "amd64"
 		}
-		if !slices.Contains(platforms(), system+"/"+arch) {
-			return nil, problem.New(problem.Usage, "The systems are "+strings.Join(platforms(), ", ")+".", "--os: %q is not known", w)
-		}
-		name := stem + "_" + system
-		if arch != "amd64" {
-			name += "_" + arch
+		if !slices.Contains(release.ToolSystems(), system+"/"+arch) {
+			return nil, problem.New(problem.Usage, "The systems are "+strings.Join(release.ToolSystems(), ", ")+".", "--os: %q is not known", w)
 		}
 		tools = append(tools, pack.Tool{
-			Name: name + exeSuffix(system),
+			Name: release.ToolFileName(stem, system+"/"+arch),
 			File: filepath.Join(dir, "uplevel-"+system+"-"+arch+exeSuffix(system)),
 		})
 	}

@@ -33,15 +33,24 @@ func (p *program) publisher(ctx context.Context) (*publish.Publisher, error) {
 	}
 	return &publish.Publisher{
 		Store: client, Registry: client, Cache: filepath.Join(cache, "publish"), Now: p.now, Say: p.say,
-		Objects: &fetch.Fetcher{Source: client, Dir: filepath.Join(cache, "objects")},
-		Signer: &signing.Signer{
-			Service: client, Remote: client, Now: p.now,
-			Folder: &sign.Folder{
-				Dir: p.keys, Cost: sign.DefaultCost(), Random: rand.Reader,
-				Passphrase: func(making bool) (string, error) { return p.keyPassphrase(ctx, making) },
-			},
-		},
+		Objects: &fetch.Fetcher{Source: client, Dir: filepath.Join(cache, "objects"), Stall: p.patience, Now: p.now},
+		Signer:  p.signer(ctx, client),
 	}, nil
+}
+
+// signer signs with the folder's keys; without a client it does what needs no service.
+func (p *program) signer(ctx context.Context, client ...*api.Client) *signing.Signer {
+	s := &signing.Signer{
+		Now: p.now,
+		Folder: &sign.Folder{
+			Dir: p.keys, Cost: sign.DefaultCost(), Random: rand.Reader,
+			Passphrase: func(making bool) (string, error) { return p.keyPassphrase(ctx, making) },
+		},
+	}
+	for _, c := range client {
+		s.Service, s.Remote = c, c
+	}
+	return s
 }
 
 // vendor asks the service for the addresses that go into a pack.
@@ -63,16 +72,19 @@ func (p *program) client() (*api.Client, error) {
 	if err != nil || at.Scheme != "https" || at.Host == "" {
 		return nil, problem.New(problem.Usage, "Write https://HOST[:PORT].", "--service %q is no address of a service", p.service)
 	}
+	if p.patience < 0 {
+		return nil, problem.New(problem.Usage, "Give a length of time, such as --patience 30s.", "--patience %s is less than nothing", p.patience)
+	}
 	p.service = strings.TrimRight(p.service, "/")
 	authorities, err := p.authorities()
 	if err != nil {
 		return nil, err
 	}
-	client, err := api.NewHTTP(api.HTTPOptions{CACert: authorities, Getenv: p.getenv})
+	client, err := api.NewHTTP(api.HTTPOptions{CACert: authorities, Getenv: p.getenv, Patience: p.patience})
 	if err != nil {
 		return nil, err
 	}
-	return &api.Client{Base: p.service, HTTP: client, Token: p.token, UserAgent: name}, nil
+	return &api.Client{Base: p.service, HTTP: client, Token: p.token, UserAgent: name, Patience: p.patience}, nil
 }
 
 // token reads the publisher's token, white space around it dropped.

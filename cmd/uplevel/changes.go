@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +15,15 @@ import (
 
 // maxPlan bounds a plan file.
 const maxPlan = 512 << 20
+
+// readPlan reads a plan. A device has no size that could be judged before: it would be read
+// up to the bound.
+func readPlan(name string) ([]byte, error) {
+	if info, err := os.Stat(name); err == nil && info.Mode()&os.ModeDevice != 0 {
+		return nil, fmt.Errorf("%s is a device", name)
+	}
+	return readBounded(name, maxPlan)
+}
 
 func (t *tool) planCommand() *cobra.Command {
 	var out string
@@ -99,7 +110,7 @@ func (t *tool) applyCommand() *cobra.Command {
 			res, err := u.ApplyPrepared(ctx, t.options.update(t.getenv))
 			return t.showChange(res, err)
 		}
-		data, err := readBounded(args[0], maxPlan)
+		data, err := readPlan(args[0])
 		if err != nil {
 			return usage("Name a file that plan -o FILE made.", "The plan cannot be read: %w", err)
 		}
@@ -119,6 +130,7 @@ func (t *tool) revertCommand() *cobra.Command {
 		return t.revertTo(ctx, opts, 0)
 	})
 	cmd.Flags().StringVar(&opts.To, "to", "", "go back to this level, or to before change #ID")
+	_ = cmd.RegisterFlagCompletionFunc("to", t.complete(undoable, 1))
 	cmd.Flags().BoolVar(&opts.DiscardEdits, "discard-edits", false, "bring former files back also where they were edited since")
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -24,6 +25,16 @@ type credentials struct {
 	tool   *tool
 	client *api.Client
 	token  string
+
+	password string // as it was read: a pipe tells it once
+}
+
+// had are the secrets that were had so far.
+func (c *credentials) had() []string {
+	if c == nil {
+		return nil
+	}
+	return []string{c.token, c.password}
 }
 
 // get returns the token: the one given, or one for the user's password.
@@ -32,9 +43,7 @@ func (c *credentials) get(ctx context.Context) (string, error) {
 		return c.token, nil
 	}
 	o := &c.tool.options
-	// A publisher's environment may name a token file; a user who is named as well wins
-	// over it, and a token file on the command line over both.
-	if o.tokenFile != "" && (o.given["token-file"] || o.username == "" && !o.given[o.passwordFrom()]) {
+	if o.tokenCounts() {
 		data, err := readOption("token-file", o.tokenFile, maxSecret)
 		if err != nil {
 			return "", err
@@ -48,19 +57,27 @@ func (c *credentials) get(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	password, err := c.tool.password(ctx, user)
-	if err != nil {
-		return "", err
+	if c.password == "" {
+		if c.password, err = c.tool.password(ctx, user); err != nil {
+			return "", err
+		}
 	}
 	// Tokens go to the service without the client's own token function: it is this one.
 	bare := *c.client
 	bare.Token = nil
-	token, err := bare.NewToken(ctx, api.TokenRequest{Email: user, Password: password})
+	token, err := bare.NewToken(ctx, api.TokenRequest{Email: user, Password: c.password})
 	if err != nil {
 		return "", err
 	}
 	c.token = token.Token
 	return c.token, nil
+}
+
+// tokenCounts reports whether the token file is used. A publisher's environment may name
+// one; a user who is named as well wins over it, and a token file on the command line
+// over both.
+func (o *options) tokenCounts() bool {
+	return o.tokenFile != "" && (o.given["token-file"] || o.username == "" && !o.given[o.passwordFrom()])
 }
 
 // user returns who is meant: by flag, environment, U2's config.json, or at the prompt.
@@ -138,6 +155,7 @@ func (t *tool) passwordFromCommand(ctx context.Context, line string) (string, er
 	}
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...) //nolint:gosec // the operator's own program
 	cmd.Stderr = t.stderr
+	cmd.WaitDelay = time.Second // what it started itself may hold its output open
 	out, err := cmd.Output()
 	if err != nil {
 		return "", usage("Try the command by itself.", "--password-command failed: %w", err)
@@ -169,7 +187,6 @@ func (t *tool) ask(ctx context.Context, prompt string, secret bool) (string, err
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprint(to, prompt)
 	type line struct {
 		text string
 		err  error
@@ -184,6 +201,10 @@ func (t *tool) ask(ctx context.Context, prompt string, secret bool) (string, err
 		text, err := readLine(t.stdin)
 		read <- line{text, err}
 	}()
+	if secret {
+		waitForSilence(fd, before)
+	}
+	fmt.Fprint(to, prompt)
 	select {
 	case <-ctx.Done():
 		_ = term.Restore(fd, before)
@@ -197,6 +218,17 @@ func (t *tool) ask(ctx context.Context, prompt string, secret bool) (string, err
 			l.err = usage("Type it, or give it by option.", "Nothing was typed at the prompt")
 		}
 		return l.text, l.err
+	}
+}
+
+// waitForSilence waits until the terminal's echo is off: who types as soon as the prompt is
+// there must not see it. Where it was off before nothing changes, and the wait ends.
+func waitForSilence(fd int, before *term.State) {
+	for range 100 {
+		if now, err := term.GetState(fd); err != nil || *now != *before {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

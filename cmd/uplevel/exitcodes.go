@@ -17,6 +17,7 @@ func exitCodes() []exitCode {
 	return []exitCode{
 		{"0", "done, or nothing to do; also plan with conflicts (they are listed) and verify with customised files only"},
 		{"1", "failed; the installation is as it was: no such level, a level of another version, malformed or lower level, --continue with nothing pending, and what no other code names"},
+		{"2", "the tool renewed itself and did nothing else: only with --self-update=exit"},
 		{"3", "conflicts to resolve; nothing applied yet; also --continue with something unresolved"},
 		{"4", "reverted by --revert"},
 		{"10", "wrong usage, or no terminal and a value missing"},

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,7 +28,7 @@ func (t *tool) applyHotfixCommand() *cobra.Command {
 }
 
 func (t *tool) revertHotfixCommand() *cobra.Command {
-	return t.command("revert-hotfix [NAME]", "Take the last hotfix back, without network", cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
+	cmd := t.command("revert-hotfix [NAME]", "Take the last hotfix back, without network", cobra.MaximumNArgs(1), func(ctx context.Context, args []string) error {
 		if err := t.notInACopy(); err != nil {
 			return err
 		}
@@ -45,6 +43,8 @@ func (t *tool) revertHotfixCommand() *cobra.Command {
 		res, err := u.RevertHotfix(ctx, strings.Join(args, ""), t.reverting())
 		return t.showChange(res, err)
 	})
+	cmd.ValidArgsFunction = t.complete(lastHotfix, 1)
+	return cmd
 }
 
 // reverting are the general options as a way back takes them.
@@ -127,24 +127,30 @@ func hotfixName(what string, isFile bool) (string, error) {
 		return hotfix.ParseName(what)
 	}
 	named, err := hotfix.ParseFileName(what)
+	if err != nil && isOfflineUpdate(what) {
+		err = problem.New(problem.Failed, "Run apply-update with it.", "%s is an offline update, no hotfix", filepath.Base(what))
+	}
 	return named.Name(), err
+}
+
+func isOfflineUpdate(file string) bool {
+	f, size, err := openPlain(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	_, err = bundle.OpenOffline(f, size)
+	return err == nil
 }
 
 // openHotfix opens the zip of a hotfix, which stays open to the end.
 func (t *tool) openHotfix(file string) (*bundle.Bundle, error) {
-	f, err := os.Open(file)
+	f, size, err := openPlain(file)
 	if err != nil {
 		return nil, unreadable(err)
 	}
 	t.later(f.Close)
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is no file")
-	}
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	return bundle.Open(f, info.Size())
+	return bundle.Open(f, size)
 }
 
 func unreadable(err error) error {
@@ -166,7 +172,7 @@ func (t *tool) fetchHotfix(ctx context.Context, u *update.Updater, name string) 
 		if err != nil {
 			return "", err
 		}
-		f := &fetch.Fetcher{Source: t.service, Dir: dir}
+		f := &fetch.Fetcher{Source: t.service, Dir: dir, Stall: t.options.patience, Now: t.now}
 		if u.Progress != nil {
 			f.Progress = u.Progress
 		}

@@ -2,37 +2,35 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"time"
 
+	"uplevel/internal/problem"
 	"uplevel/internal/update"
 )
 
-// openLog opens today's log of the product. A log that cannot be written is no reason
-// not to update; it is said once.
+// openLog opens today's log of the product. A log that cannot be written, or not safely, is
+// no reason not to update; it is said once.
 func (t *tool) openLog() {
-	dir := filepath.Join(t.home.Dir(), "updates", "logs")
-	name := filepath.Join(dir, t.name()+"-"+t.now().Format("02-01-2006")+".log")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.tellf("%s: no log is written: %v\n", t.name(), err)
-		return
-	}
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	name := t.stem() + "-" + t.now().Format("02-01-2006") + ".log"
+	f, err := t.home.OpenLog(name)
 	if err != nil {
-		t.tellf("%s: no log is written: %v\n", t.name(), err)
+		next := ""
+		if p, ok := errors.AsType[*problem.Error](err); ok {
+			next = ". " + p.Next
+		}
+		t.tellf("%s: no log is written: %v%s\n", t.name(), err, next)
 		return
 	}
-	takeOwner(dir, filepath.Dir(dir))
-	takeOwner(name, filepath.Dir(dir))
 	t.later(f.Close)
-	t.logFile = name
+	t.logFile = filepath.Join(t.home.Dir(), "updates", "logs", name)
 	t.log = slog.New(&lines{out: f, mu: &sync.Mutex{}})
 	t.log.Debug("started", "program", t.name(), "version", toolVersion(), "command", safeArguments(t.args[1:]))
 	s := t.home.State()

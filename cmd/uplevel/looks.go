@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"uplevel/internal/trust"
+	"uplevel/internal/api"
+	"uplevel/internal/durable"
+	"uplevel/internal/problem"
 	"uplevel/internal/update"
 )
 
@@ -41,7 +45,11 @@ func (t *tool) tellCheck(r update.CheckResult) {
 	if len(r.Levels) == 0 {
 		t.sayf(", the latest.\n")
 	} else {
-		t.sayf("; the latest is %s: %s, %s to download.\n\n", r.Latest.Name, counts(r.Security, r.Regular), size(r.Download))
+		download := ", " + size(r.Download) + " to download"
+		if r.Tool.TooOld { // it may not ask
+			download = ""
+		}
+		t.sayf("; the latest is %s: %s%s.\n\n", r.Latest.Name, counts(r.Security, r.Regular), download)
 		for _, l := range r.Levels {
 			t.sayf("  %-10s %-10s %s  %s\n", l.Name, l.Published.Local().Format("2006-01-02"), pad(counts(l.Security, l.Regular), 22), l.Title)
 			if l.Floor != "" {
@@ -50,6 +58,7 @@ func (t *tool) tellCheck(r update.CheckResult) {
 		}
 		t.sayf("\nSee what it would do with %s plan; update with %s update.\n", t.typed(), t.typed())
 	}
+	t.tellTool(r.Tool)
 	t.tellFate(r.Hotfixes, r.Latest.Name)
 	t.tellAvailable(r.Available)
 	if w := r.Withdrawn; w != nil {
@@ -60,18 +69,35 @@ func (t *tool) tellCheck(r update.CheckResult) {
 	t.tellFreshness(&r.Freshness)
 }
 
+// tellTool says what becomes of the update tool itself.
+func (t *tool) tellTool(i update.ToolInfo) {
+	switch {
+	case i.TooOld:
+		t.sayf("%s\n", t.red("This update tool, version "+i.Version+", is older than "+i.Minimum+", the oldest that may go on."))
+	case i.Unknown != "":
+		t.sayf("It is not known whether there is a newer update tool: %s.\n", i.Unknown)
+	}
+	if i.Newer != "" {
+		t.sayf("There is a newer update tool: %s (this one is %s). The next update takes it, or %s self-update.\n", i.Newer, i.Version, t.typed())
+	}
+}
+
 func (t *tool) stateCommand() *cobra.Command {
-	return t.command("current-state", "Tell product, level and what waits", cobra.NoArgs, func(ctx context.Context, _ []string) error {
+	var out string
+	cmd := t.command("current-state", "Tell product, level and what waits", cobra.NoArgs, func(ctx context.Context, _ []string) error {
 		u, err := t.local(reads)
 		if err != nil {
 			return err
 		}
 		messages, err := t.learn(ctx)
+		if err == nil && out != "" {
+			err = t.writeState(ctx, u, out)
+		}
 		if err != nil {
 			return err
 		}
 		res, err := u.CurrentState(ctx)
-		res.Messages = append(res.Messages, messages...)
+		res.Messages = append(append(res.Messages, messages...), t.onlyReads()...)
 		return t.show(res, err, func() {
 			t.sayf("Product:   %s-%s\nLevel:     %s (channel %s)\n", res.Product, res.Version, res.At.Name, res.At.Channel)
 			if len(res.Hotfixes) > 0 {
@@ -87,8 +113,44 @@ func (t *tool) stateCommand() *cobra.Command {
 			t.tellPending(res.Pending)
 			t.tellMessages(res.Messages)
 			t.tellFreshness(res.Freshness)
+			if out != "" {
+				t.sayf("Written:   %s, for create-update --from-state\n", out)
+			}
 		})
 	})
+	cmd.Flags().StringVarP(&out, "out", "o", "", "write to this file what create-update --from-state needs")
+	return cmd
+}
+
+// writeState writes what the product is and where it differs from its level.
+func (t *tool) writeState(ctx context.Context, u *update.Updater, name string) error {
+	if err := t.fromCache(u); err != nil {
+		return err
+	}
+	s, err := u.StateFile(ctx)
+	if err != nil {
+		return err
+	}
+	data, err := s.Bytes()
+	if err == nil {
+		err = durable.WriteFile(name, data, 0o644)
+	}
+	if info, statErr := os.Stat(name); err != nil && statErr == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder", name)
+	}
+	if err != nil {
+		return problem.New(problem.Failed, "Name another file with --out.", "The state file cannot be written: %w", err)
+	}
+	return nil
+}
+
+// onlyReads says so where this user may not write the product's folder: the command goes
+// on, others will not.
+func (t *tool) onlyReads() []api.Message {
+	if err := t.home.Writable(); err != nil {
+		return []api.Message{{Code: "read-only", Text: "The product's folder may not be written by this user, so that nothing can be changed: " + oneLine(err.Error()) + "."}}
+	}
+	return nil
 }
 
 func levelsKept(n int) string {
@@ -99,50 +161,6 @@ func levelsKept(n int) string {
 		return "one change to go back over"
 	}
 	return strconv.Itoa(n) + " changes to go back over"
-}
-
-func (t *tool) verifyCommand() *cobra.Command {
-	cmd := t.command("verify", "Compare every file with the signed manifest", cobra.NoArgs, func(ctx context.Context, _ []string) error {
-		u, err := t.local(reads)
-		if err != nil {
-			return err
-		}
-		res, err := u.Verify(ctx, update.VerifyOptions{Strict: t.options.strict})
-		return t.show(res, err, func() { t.tellVerify(res) })
-	})
-	cmd.Flags().BoolVar(&t.options.strict, "strict", false, "customised and missing files are failures, too")
-	return cmd
-}
-
-func (t *tool) tellVerify(r update.VerifyResult) {
-	are := "are"
-	if r.Pristine == 1 {
-		are = "is"
-	}
-	t.sayf("%s-%s at level %s: %s %s as the vendor signed them", r.Product, r.Version, r.At.Name, plural(r.Pristine, "file"), are)
-	if len(r.Customised)+len(r.Merged)+len(r.Missing) == 0 {
-		t.sayf(", all of them")
-	}
-	t.sayf(".\n")
-	t.listIf("As the vendor's hotfixes have them", r.Hotfixed)
-	t.listIf("Customised here", r.Customised)
-	t.listIf("Merged by the tool from your and the vendor's changes", r.Merged)
-	t.listIf("Missing (removed here)", r.Missing)
-	t.listIf("Left to the product by the vendor's rule", r.Generated)
-	if t.options.verbose {
-		t.listIf("Foreign", r.Foreign)
-		for _, m := range r.Modes {
-			t.sayf("  mode %s instead of %s: %s\n", m.Have, m.Want, m.Path)
-		}
-	} else if len(r.Foreign) > 0 {
-		t.sayf("Not the vendor's: %s (list them with --verbose).\n", plural(len(r.Foreign), "path"))
-	}
-	for _, d := range r.Damaged {
-		t.sayf("%s\n", t.red("Damaged: "+d.What+": "+d.Why))
-	}
-	t.tellPending(r.Pending)
-	t.tellMessages(r.Messages)
-	t.tellFreshness(r.Freshness)
 }
 
 func (t *tool) historyCommand() *cobra.Command {
@@ -159,9 +177,10 @@ func (t *tool) historyCommand() *cobra.Command {
 			for _, c := range res.Changes {
 				t.tellEntry(c)
 			}
+			t.tellMessages(t.onlyReads())
 		})
 	})
-	cmd.AddCommand(t.command("show ID", "List the files of one change", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
+	show := t.command("show ID", "List the files of one change", cobra.ExactArgs(1), func(ctx context.Context, args []string) error {
 		u, err := t.local(reads)
 		if err != nil {
 			return err
@@ -183,7 +202,9 @@ func (t *tool) historyCommand() *cobra.Command {
 				t.listIf("Customised before", res.Files.Customised)
 			}
 		})
-	}))
+	})
+	show.ValidArgsFunction = t.complete(historyIDs, 1)
+	cmd.AddCommand(show)
 	return cmd
 }
 
@@ -204,16 +225,11 @@ func (t *tool) whoamiCommand() *cobra.Command {
 		if err := t.open(reads); err != nil {
 			return err
 		}
-		root, err := t.trustedRoot()
+		root, _, err := t.fingerprint()
 		if err != nil {
 			return err
 		}
-		w := whoami{Service: t.options.service, User: t.options.username}
-		if root != nil {
-			if w.Root, err = trust.Fingerprint(root); err != nil {
-				return err
-			}
-		}
+		w := whoami{Service: t.options.service, User: t.options.username, Root: root}
 		return t.show(w, nil, func() {
 			t.sayf("Service:           %s\nUser:              %s\nRoot fingerprint:  %s\n", orNone(w.Service), orNone(w.User), orNone(w.Root))
 		})

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"uplevel/internal/api"
 	"uplevel/internal/problem"
 	"uplevel/internal/reconcile"
 	"uplevel/internal/release"
@@ -27,6 +32,7 @@ type options struct {
 	passwordFile, passwordCommand         string
 	tokenFile, service, dir, root, caCert string
 	output, progress, onConflict, to      string
+	machine                               string
 	passwordStdin, noBackup, noChangelog  bool
 	resume, dryRun, revert, getSummary    bool
 	verbose, yes, acceptEULA, atLeast     bool
@@ -34,7 +40,9 @@ type options struct {
 	noReport, stopAtFloor, restoreRemoved bool
 	reportHost, offline, strict           bool
 	decideAnew, wholeFiles                bool
+	selfUpdate                            string
 	keep                                  int
+	patience                              time.Duration
 
 	given map[string]bool // by flag, not by environment
 }
@@ -67,13 +75,16 @@ func (o *options) flags(f *pflag.FlagSet) {
 	f.BoolVar(&o.acceptEULA, "accept-eula", false, "accept the vendor's licence terms for your organisation")
 	f.StringVar(&o.onConflict, "on-conflict", "", "stop, mine or theirs")
 	f.StringVar(&o.to, "to", "", "make the updated product in this new folder and leave the original as it is")
+	f.StringVar(&o.selfUpdate, "self-update", renewAndGoOn, "when update finds a newer tool: auto (renew it and go on with it), exit (renew it, end with 2) or never")
 	f.BoolVar(&o.atLeast, "at-least", false, "do nothing when the level is reached already")
 	f.BoolVar(&o.stopAtFloor, "stop-at-floor", false, "go no further than the first level that must not be missed")
 	f.BoolVar(&o.restoreRemoved, "restore-removed", false, "bring back files that were removed here")
 	f.BoolVar(&o.decideAnew, "decide-anew", false, "ask about conflicts also where the same was decided before")
 	f.BoolVar(&o.noReport, "no-report", false, "do not tell the service the outcome")
 	f.BoolVar(&o.reportHost, "report-host", false, "tell the service this host's name, too")
+	f.StringVar(&o.machine, "machine", "", "what this machine is counted as in reports (default: the system's own id)")
 	f.IntVar(&o.keep, "keep", update.DefaultKeep, "levels to keep for going back")
+	f.DurationVar(&o.patience, "patience", 0, "longest wait for a service that does not get on, such as 30s (default: what suits each step)")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "tell more")
 }
 
@@ -111,16 +122,27 @@ func (o *options) check(getenv func(string) string) error {
 	if o.output != outputTable && o.output != outputJSON {
 		return usage("Give --output table or --output json.", "--output %.40q is unknown", o.output)
 	}
+	switch o.selfUpdate {
+	case renewAndGoOn, renewAndEnd, renewNever:
+	default:
+		return usage("Give --self-update auto, exit or never.", "--self-update %.40q is unknown", o.selfUpdate)
+	}
 	switch o.progress {
 	case "auto", "plain", "json", "none":
 	default:
 		return usage("Give --progress auto, plain, json or none.", "--progress %.40q is unknown", o.progress)
+	}
+	if err := api.NoSecrets("--service", o.service); err != nil {
+		return err
 	}
 	if o.onConflict == "" && strings.EqualFold(getenv("WSO2_UPDATES_SKIP_CONFLICTS"), "true") {
 		o.onConflict, o.wholeFiles = string(reconcile.Mine), true // as U2 does: the operator's file stays
 	}
 	if _, err := reconcile.ParsePolicy(o.onConflict); err != nil {
 		return usage("Give --on-conflict stop, mine or theirs.", "--on-conflict: %w", err)
+	}
+	if o.patience < 0 {
+		return usage("Give a length of time, such as --patience 30s.", "--patience %s is less than nothing", o.patience)
 	}
 	if o.keep < 1 {
 		return usage("Give --keep 1 or more.", "--keep %d keeps nothing to go back to", o.keep)
@@ -156,16 +178,46 @@ func states(getenv func(string) string) []release.State {
 	return []release.State{state}
 }
 
+// openPlain opens a file that is read from its end; a pipe would be waited for, for ever.
+func openPlain(name string) (*os.File, int64, error) {
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: it is no file", name)
+	}
+	if err != nil {
+		return nil, 0, ofFile(err)
+	}
+	f, err := os.Open(name)
+	return f, info.Size(), ofFile(err)
+}
+
+// ofFile leaves out which call to the system it was that failed: a person knows the file.
+func ofFile(err error) error {
+	if of, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", of.Path, of.Err)
+	}
+	return err
+}
+
 // readBounded reads a file that is no larger than limit.
 func readBounded(name string, limit int64) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return nil, err
+		return nil, ofFile(err)
 	}
 	if info.Size() > limit {
 		return nil, fmt.Errorf("%s is larger than %d bytes", name, limit)
 	}
-	return os.ReadFile(name)
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, ofFile(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1)) // a device has no size, and no end
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", name, limit)
+	}
+	return data, err
 }
 
 // readOption reads a file that an option names, bounded.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,14 +14,21 @@ import (
 	"golang.org/x/term"
 
 	"uplevel/internal/api"
+	"uplevel/internal/plain"
 	"uplevel/internal/problem"
+	"uplevel/internal/trust"
 	"uplevel/internal/update"
 )
 
 // sayf prints the result, tellf what is not the result.
-func (t *tool) sayf(format string, args ...any) { fmt.Fprintf(t.stdout, format, args...) }
+// Whatever a name or a service's text holds, only our own colours speak to the terminal.
+func (t *tool) sayf(format string, args ...any) {
+	_, _ = io.WriteString(t.stdout, plain.Text(fmt.Sprintf(format, args...), t.colours()...))
+}
 
-func (t *tool) tellf(format string, args ...any) { fmt.Fprintf(t.stderr, format, args...) }
+func (t *tool) tellf(format string, args ...any) {
+	_, _ = io.WriteString(t.stderr, plain.Text(fmt.Sprintf(format, args...)))
+}
 
 // failure is how an error stands in a JSON answer.
 type failure struct {
@@ -55,9 +63,14 @@ func (t *tool) printJSON(result any, err error) error {
 			Stands: t.standing(p), Next: t.withName(p.Next), Log: t.logFile, Support: t.vendor.Support,
 		}
 	}
-	e := json.NewEncoder(t.stdout)
+	var text strings.Builder
+	e := json.NewEncoder(&text)
 	e.SetIndent("", "  ")
-	return e.Encode(object)
+	if err := e.Encode(object); err != nil {
+		return err
+	}
+	_, err = io.WriteString(t.stdout, plain.JSON(text.String()))
+	return err
 }
 
 // show prints a result in the form wanted. With an error, a table is printed only when
@@ -123,6 +136,10 @@ func (t *tool) tellChange(r *update.Result) {
 		}
 		t.sayf("Level %s is prepared; the product is still wholly at %s and can run.\n", r.To.Name, r.From.Name)
 	case update.Done:
+		if r.From.Name == r.To.Name {
+			t.sayf("%s\n", t.green(fmt.Sprintf("%s-%s stays at level %s; the last change of its files was taken back.", r.Product, r.Version, r.To.Name)))
+			break
+		}
 		t.sayf("%s\n", t.green(fmt.Sprintf("%s-%s went from level %s to %s.", r.Product, r.Version, r.From.Name, r.To.Name)))
 	case update.Failed:
 	}
@@ -142,9 +159,10 @@ func (t *tool) tellFiles(r *update.Result) {
 		t.sayf("Files: %d added, %d modified, %d removed.\n", len(f.Added), len(f.Modified), len(f.Removed))
 	}
 	if t.options.verbose || r.Outcome == update.Planned || r.DryRun {
-		t.listIf("Added", f.Added)
-		t.listIf("Modified", f.Modified)
-		t.listIf("Removed", f.Removed)
+		// Not "Modified:": with U2's --template scripts look for one line that begins so.
+		t.listIf("Files added", f.Added)
+		t.listIf("Files modified", f.Modified)
+		t.listIf("Files removed", f.Removed)
 		t.listIf("There already as wanted", f.Adopted)
 	}
 	t.tellMerges(r)
@@ -264,7 +282,7 @@ func (t *tool) tellPending(p *update.PendingInfo) {
 
 func (t *tool) tellMessages(messages []api.Message) {
 	for _, m := range messages {
-		t.sayf("Note: %s\n", m.Text)
+		t.sayf("Note: %s\n", oneLine(m.Text))
 	}
 }
 
@@ -273,11 +291,29 @@ func (t *tool) tellFreshness(f *update.Freshness) {
 		return
 	}
 	text := fmt.Sprintf("Metadata: %s, good until %s.", f.Mode, f.Expires.Local().Format("2006-01-02 15:04"))
-	if f.Expired {
-		text = t.red(fmt.Sprintf("Metadata: expired on %s; no new level is accepted until they are renewed.", f.Expires.Local().Format("2006-01-02 15:04")))
+	switch {
+	case f.Expired:
+		text = t.red(fmt.Sprintf("Metadata: expired on %s; new levels are accepted once they are renewed: with a connection, or by the next offline update.",
+			f.Expires.Local().Format("2006-01-02 15:04")))
+	case f.Mode == trust.Carried:
+		text = fmt.Sprintf("Metadata: carried in, fresh until %s%s.", f.Reference.Local().Format("2006-01-02 15:04"), ago(f.Age))
 	}
-	if f.Expired || t.options.verbose {
+	if f.Expired || f.Mode == trust.Carried || t.options.verbose {
 		t.sayf("%s\n", text)
+	}
+}
+
+// ago says how long ago something was, in whole days.
+func ago(seconds int64) string {
+	switch days := seconds / (24 * 60 * 60); {
+	case seconds == 0:
+		return ""
+	case days == 0:
+		return ", less than a day ago"
+	case days == 1:
+		return ", a day ago"
+	default:
+		return fmt.Sprintf(", %d days ago", days)
 	}
 }
 
@@ -330,9 +366,24 @@ func (t *tool) green(text string) string { return t.coloured("32", text) }
 
 // coloured marks text on a terminal, unless NO_COLOR is set.
 func (t *tool) coloured(code, text string) string {
-	f, ok := t.stdout.(*os.File)
-	if !ok || t.getenv("NO_COLOR") != "" || !term.IsTerminal(int(f.Fd())) {
+	if t.colours() == nil {
 		return text
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return "\x1b[" + code + "m" + text + colourEnd
+}
+
+const colourEnd = "\x1b[0m"
+
+// terminal reports whether a person reads the output as it is written.
+func (t *tool) terminal() bool {
+	f, ok := t.stdout.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// colours are the marks that are written; none where colours are not wanted.
+func (t *tool) colours() []string {
+	if t.getenv("NO_COLOR") != "" || !t.terminal() {
+		return nil
+	}
+	return []string{"\x1b[31m", "\x1b[32m", "\x1b[33m", colourEnd}
 }

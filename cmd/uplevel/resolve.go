@@ -52,6 +52,7 @@ func (t *tool) resolveCommand() *cobra.Command {
 		}
 		return t.resolve(ctx, args[0], o)
 	})
+	cmd.ValidArgsFunction = t.complete(conflictPaths, 1)
 	cmd.Flags().BoolVar(&o.Mine, "mine", false, "keep what is here, with all that could be merged")
 	cmd.Flags().BoolVar(&o.Theirs, "theirs", false, "take the vendor's, with all that could be merged")
 	cmd.Flags().StringVar(&o.File, "file", "", "take this file's content")

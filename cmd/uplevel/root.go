@@ -15,9 +15,9 @@ func (t *tool) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use: t.name(), Short: "Bring this product to an update level, and back",
 		Long: "Bring this product to an update level, and back.\n\n" +
-			"Without a command: update to --level (default: the latest). Every option can be given in the\n" +
-			"environment as UPLEVEL_NAME; nothing ever prompts without a terminal.",
-		Args: usageOf(cobra.NoArgs), SilenceErrors: true, SilenceUsage: true,
+			"What you changed in it stays, and is merged with what is new. A cut leaves it\n" +
+			"wholly old or wholly new. Nothing ever prompts without a terminal.",
+		Args: t.usageOf(cobra.NoArgs), SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if t.options.version {
 				return t.tellVersion()
@@ -25,6 +25,9 @@ func (t *tool) rootCommand() *cobra.Command {
 			return t.rootUpdate(cmd.Context())
 		},
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if completing(cmd) {
+				return nil // silent, whatever the environment holds
+			}
 			if err := t.options.fromEnvironment(cmd, t.getenv); err != nil {
 				return err
 			}
@@ -38,34 +41,30 @@ func (t *tool) rootCommand() *cobra.Command {
 	root.Flags().BoolVar(&t.options.version, "version", false, "print the tool's version, as the command does")
 	t.options.flags(root.PersistentFlags())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("See "+cmd.CommandPath()+" --help.", "%w", err)
+		return usage("See "+t.call(cmd)+" --help.", "%w", err)
 	})
-	root.AddCommand(
-		t.command("update", "Update to --level (default: the latest)", cobra.NoArgs, func(ctx context.Context, _ []string) error { return t.rootUpdate(ctx) }),
-		t.checkCommand(), t.planCommand(), t.prepareCommand(), t.applyCommand(),
-		t.stateCommand(), t.verifyCommand(), t.historyCommand(),
-		t.revertCommand(), t.conflictsCommand(), t.resolveCommand(), t.applyHotfixCommand(), t.revertHotfixCommand(), t.recoverCommand(), t.gcCommand(),
-		t.whoamiCommand(), t.versionCommand(), t.exitCodesTopic(),
-	)
-	root.SetHelpCommand(helpCommand(root))
+	t.addCommands(root)
+	t.completeFlags(root)
 	return root
 }
 
 // helpCommand is cobra's own, but for a topic that is not there: that is wrong usage.
-func helpCommand(root *cobra.Command) *cobra.Command {
+func (t *tool) helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: "Help about any command",
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil }, // options do not matter here
 		RunE: func(_ *cobra.Command, args []string) error {
 			topic, _, err := root.Find(args)
 			if err != nil || topic == root && len(args) > 0 {
-				return usage("See "+root.Name()+" --help.", "There is no help about %.40q", strings.Join(args, " "))
+				return usage("See "+t.called()+" --help.", "There is no help about %.40q", strings.Join(args, " "))
 			}
 			topic.InitDefaultHelpFlag()
 			return topic.Help()
 		},
 	}
 }
+
+func (t *tool) updateCommand(ctx context.Context, _ []string) error { return t.rootUpdate(ctx) }
 
 // rootUpdate is update, --continue and --revert.
 func (t *tool) rootUpdate(ctx context.Context) error {
@@ -83,18 +82,23 @@ func (t *tool) rootUpdate(ctx context.Context) error {
 		return err
 	}
 	t.rememberBackup()
-	if t.options.to != "" {
-		res, err := u.ToDirectory(ctx, t.options.to, t.options.update(t.getenv))
-		t.copied = !t.options.dryRun && (err == nil || problem.KindOf(err) == problem.Conflicts)
-		return t.showChange(res, err)
+	res, err := t.renewing(ctx, u, t.fromService, func() (*update.Result, error) {
+		if t.options.to != "" {
+			return u.ToDirectory(ctx, t.options.to, t.options.update(t.getenv))
+		}
+		return u.Update(ctx, t.options.update(t.getenv))
+	})
+	if t.successor != nil || t.renewed != nil {
+		return t.tellRenewed()
 	}
-	res, err := u.Update(ctx, t.options.update(t.getenv))
+	t.copied = t.options.to != "" && !t.options.dryRun && (err == nil || problem.KindOf(err) == problem.Conflicts)
 	return t.showChange(res, err)
 }
 
-// rememberBackup takes the backup folder of last time from config.json.
+// rememberBackup takes the backup folder of last time from config.json; --backup ”
+// leaves the full copy out this once.
 func (t *tool) rememberBackup() {
-	if t.options.backup == "" && !t.options.noBackup {
+	if t.options.backup == "" && !t.options.noBackup && !t.options.given["backup"] {
 		t.options.backup = t.home.ConfigText("backup-dir")
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"uplevel/internal/doctor"
+	"uplevel/internal/statefile"
 	"uplevel/internal/update"
 	"uplevel/test/lab"
 )
@@ -21,18 +23,27 @@ const schemaDir = "../../docs/schema"
 // schemas are the results that --output json prints, by the name of their schema.
 func schemas() map[string]reflect.Type {
 	return map[string]reflect.Type{
-		"change":        reflect.TypeFor[update.Result](),
-		"check":         reflect.TypeFor[update.CheckResult](),
-		"current-state": reflect.TypeFor[update.StateResult](),
-		"verify":        reflect.TypeFor[update.VerifyResult](),
-		"history":       reflect.TypeFor[update.HistoryResult](),
-		"history-show":  reflect.TypeFor[update.ChangeInfo](),
-		"conflicts":     reflect.TypeFor[update.ConflictsResult](),
-		"gc":            reflect.TypeFor[update.FreeResult](),
-		"decisions":     reflect.TypeFor[update.DecisionsResult](),
-		"recover":       reflect.TypeFor[update.RecoverResult](),
-		"whoami":        reflect.TypeFor[whoami](),
-		"version":       reflect.TypeFor[versionInfo](),
+		"change":         reflect.TypeFor[update.Result](),
+		"check":          reflect.TypeFor[update.CheckResult](),
+		"current-state":  reflect.TypeFor[update.StateResult](),
+		"verify-report":  reflect.TypeFor[update.Audit](),
+		"verify":         reflect.TypeFor[update.VerifyResult](),
+		"history":        reflect.TypeFor[update.HistoryResult](),
+		"history-show":   reflect.TypeFor[update.ChangeInfo](),
+		"conflicts":      reflect.TypeFor[update.ConflictsResult](),
+		"gc":             reflect.TypeFor[update.FreeResult](),
+		"decisions":      reflect.TypeFor[update.DecisionsResult](),
+		"recover":        reflect.TypeFor[update.RecoverResult](),
+		"create-update":  reflect.TypeFor[created](),
+		"state-file":     reflect.TypeFor[statefile.State](),
+		"report":         reflect.TypeFor[reportResult](),
+		"whoami":         reflect.TypeFor[whoami](),
+		"version":        reflect.TypeFor[versionInfo](),
+		"support-bundle": reflect.TypeFor[supportResult](),
+		"bundle-show":    reflect.TypeFor[shownBundle](),
+		"doctor":         reflect.TypeFor[doctor.Report](),
+		"between":        reflect.TypeFor[update.BetweenResult](),
+		"self-update":    reflect.TypeFor[selfUpdateResult](),
 	}
 }
 
@@ -161,6 +172,10 @@ func TestRealOutputFollowsItsSchema(t *testing.T) {
 		{"change", "--continue", 0},
 		{"verify", "verify", 0},
 		{"verify", "verify --strict", 14},
+		{"between", "get-summary 0 1", 0},
+		{"between", "changelog 0 0", 0},
+		{"between", "changelog 1 7", 1},
+		{"verify", "verify --repair --dry-run", 0},
 		{"history", "history", 0},
 		{"history-show", "history show 1", 0},
 		{"history-show", "history show 9", 1},
@@ -178,8 +193,27 @@ func TestRealOutputFollowsItsSchema(t *testing.T) {
 		{"verify", "verify", 0},
 		{"history-show", "history show 3", 0},
 		{"change", "revert-hotfix", 0},
+		{"create-update", "create-update --out ..", 0},
+		{"create-update", "create-update --start-level 1 --out ..", 0},
+		{"create-update", "create-update", 15},
+		{"change", "apply-update ../shop-1.0-1.1.zip --dry-run", 0},
+		{"change", "apply-update ../nothing.zip", 1},
+		{"current-state", "current-state --out ../state.json", 0},
 		{"recover", "recover", 0},
+		{"report", "report", 0},
+		{"report", "report --out ../report.json", 0},
+		{"report", "report --upload ../report.json", 0},
+		{"report", "report --upload ../notes.yaml", 1},
+		{"report", "report --service https://127.0.0.1:1", 13},
 		{"whoami", "whoami", 0},
+		{"support-bundle", "support-bundle --dry-run", 0},
+		{"support-bundle", "support-bundle -o ../ticket.zip", 0},
+		{"bundle-show", "bundle show ../ticket.zip", 0},
+		{"bundle-show", "bundle show ../ticket.zip state.txt", 1},
+		{"bundle-show", "bundle show ../ticket.zip home/updates/state.json", 0},
+		{"doctor", "doctor", 0},
+		{"doctor", "doctor --offline", 0},
+		{"doctor", "doctor --service https://127.0.0.1:1", 13},
 		{"version", "version", 0},
 		{"change", "update --no-such-flag", 10},
 		{"check", "check --service https://127.0.0.1:1", 13},
@@ -195,6 +229,11 @@ func TestRealOutputFollowsItsSchema(t *testing.T) {
 		}
 		follows(t, row.line, row.schema, r.Output)
 	}
+	state, err := os.ReadFile(l.Path("state.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	follows(t, "the state file", "state-file", string(state))
 }
 
 func follows(t *testing.T, line, schema, output string) {

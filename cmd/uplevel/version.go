@@ -82,6 +82,11 @@ func (t *tool) printTemplate(data any) error {
 	if err != nil {
 		return fmt.Errorf("--template: %w", err)
 	}
-	t.sayf("%s\n", text.String())
-	return nil
+	text.WriteByte('\n')
+	if t.terminal() {
+		t.sayf("%s", text.String())
+		return nil
+	}
+	_, err = io.WriteString(t.stdout, text.String()) // a script gets what its template says
+	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,10 +14,12 @@ import (
 	"strings"
 
 	"uplevel/internal/api"
+	"uplevel/internal/durable"
 	"uplevel/internal/fetch"
 	"uplevel/internal/install"
 	"uplevel/internal/merge/formats"
 	"uplevel/internal/problem"
+	"uplevel/internal/trust/aside"
 	"uplevel/internal/trust/refresh"
 	"uplevel/internal/update"
 )
@@ -26,7 +29,12 @@ type vendor struct {
 	Service string `json:"service"`
 	Support string `json:"support"`
 	Portal  string `json:"portal"`
+	// Root is the trusted root, in the file that lies beside the tool.
+	Root json.RawMessage `json:"root"`
 }
+
+// maxVendor bounds the bytes of vendor.json: a root is 512 KiB at most.
+const maxVendor = 1 << 20
 
 // mode is what a command does to the home.
 type mode int
@@ -54,23 +62,22 @@ func (t *tool) open(m mode) error {
 	}
 	if m == changes && !t.options.dryRun {
 		t.openLog()
+		t.sweepTool()
 	}
 	return nil
 }
 
 // readVendor reads vendor.json from the home, or from beside the program.
 func (t *tool) readVendor(executable string) error {
-	for _, name := range t.beside("vendor.json", executable) {
-		data, err := readBounded(name, 64<<10)
+	for _, dir := range t.vendorDirs(executable) {
+		v, err := vendorIn(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		if err == nil {
-			err = json.Unmarshal(data, &t.vendor)
-		}
 		if err != nil {
-			return problem.New(problem.Failed, "Bring it back from the vendor's pack.", "%s cannot be used: %w", name, err)
+			return err
 		}
+		t.vendor = v
 		break
 	}
 	if t.options.service == "" {
@@ -79,30 +86,92 @@ func (t *tool) readVendor(executable string) error {
 	return nil
 }
 
-// beside returns where a file of the vendor's may lie.
-func (t *tool) beside(name, executable string) []string {
-	places := []string{filepath.Join(t.home.Dir(), "updates", name)}
-	if executable != "" {
-		places = append(places, filepath.Join(filepath.Dir(executable), name))
+// vendorIn reads a folder's vendor.json; one that is not there is fs.ErrNotExist.
+func vendorIn(dir string) (v vendor, err error) {
+	name := filepath.Join(dir, "vendor.json")
+	if err := slipped(dir, "vendor.json"); err != nil {
+		return v, err
 	}
-	return places
+	var data []byte
+	info, err := os.Stat(name)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no plain file") // a pipe would be waited for
+	}
+	if err == nil {
+		data, err = readBounded(name, maxVendor)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return v, err
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &v)
+	}
+	if err != nil {
+		return v, problem.New(problem.Failed, "Bring it back from the vendor's pack.", "%s cannot be used: %w", name, err)
+	}
+	return v, api.NoSecrets("The service's address in "+name, v.Service)
 }
 
-// trustedRoot returns the root that came with pack, tool or option; nil when none did.
-// It is never taken from the network.
+// slipped refuses a file beside this program that a stranger may have put there.
+func slipped(dir, name string) error {
+	executable, err := os.Executable()
+	if err != nil || filepath.Dir(executable) != dir {
+		return nil //nolint:nilerr // nothing is looked for beside a program that does not know where it is
+	}
+	program, err := ownProgram()
+	if err != nil {
+		return err // what cannot be looked at is not taken
+	}
+	return program.Beside(name)
+}
+
+// vendorDirs are the folders in which files of the vendor's may lie.
+func (t *tool) vendorDirs(executable string) []string {
+	var dirs []string
+	if t.home != nil {
+		dirs = append(dirs, filepath.Join(t.home.Dir(), "updates"))
+	}
+	if executable != "" {
+		dirs = append(dirs, filepath.Dir(executable))
+	}
+	return dirs
+}
+
+// trustedRoot returns the root that came with the pack, in root.json, with the tool, in
+// vendor.json, or with --root; nil when none did. It is never taken from the network.
 func (t *tool) trustedRoot() ([]byte, error) {
 	if t.options.root != "" {
 		return readOption("root", t.options.root, 512<<10)
 	}
 	executable, _ := os.Executable()
-	for _, name := range t.beside("root.json", executable) {
-		data, err := readOption("root", name, 512<<10)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+	for _, dir := range t.vendorDirs(executable) {
+		if root, err := rootIn(dir); root != nil || err != nil {
+			return root, err
 		}
-		return data, err
 	}
 	return nil, nil
+}
+
+// rootIn returns the root that lies in a folder, in root.json or vendor.json; nil when none
+// does.
+func rootIn(dir string) ([]byte, error) {
+	if err := slipped(dir, "root.json"); err != nil {
+		return nil, err
+	}
+	data, err := readOption("root", filepath.Join(dir, "root.json"), 512<<10)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return data, err
+	}
+	v, err := vendorIn(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(v.Root) == 0 {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var root bytes.Buffer
+	err = json.Compact(&root, v.Root) // as it was signed, without the file's white space
+	return root.Bytes(), err
 }
 
 // need is what a command wants of the service.
@@ -117,8 +186,8 @@ const (
 // updater puts the parts together.
 func (t *tool) updater(m mode, n need) (*update.Updater, error) {
 	u := &update.Updater{
-		Home: update.OnDisk(t.home), Log: t.log, Now: t.now, Tool: toolVersion(), System: runtime.GOOS + "/" + runtime.GOARCH,
-		User: userName(), Machine: machineID, Formats: formats.For,
+		Home: update.OnDisk(t.home), Log: t.log, Now: t.now, Tool: toolVersion(), System: system(),
+		User: userName(), Machine: t.machineID, Formats: formats.For,
 	}
 	if t.options.reportHost {
 		u.Host, _ = os.Hostname()
@@ -137,8 +206,12 @@ func (t *tool) updater(m mode, n need) (*update.Updater, error) {
 	if u.Trust, err = t.trust(m, client); err != nil {
 		return nil, err
 	}
+	if u.Trust == nil && n == needed {
+		return nil, problem.New(problem.Verification, "Put the vendor's vendor.json beside this program, or name the root's file with --root.",
+			"No trusted root is known, so that nothing can be verified")
+	}
 	if t.service = client; client != nil {
-		u.Service = client
+		u.Service = t.reporting(client)
 		if u.Fetch, err = t.fetcher(client, u.Progress); err != nil {
 			return nil, err
 		}
@@ -171,7 +244,7 @@ func (t *tool) client(n need) (*api.Client, error) {
 		return nil, usage("Give --service, or put vendor.json from the vendor's pack into updates/.",
 			"The address of the update service is not known: --service is missing")
 	}
-	opts := api.HTTPOptions{Getenv: t.getenv}
+	opts := api.HTTPOptions{Getenv: t.getenv, Patience: t.options.patience}
 	if t.options.caCert != "" {
 		pem, err := readOption("ca-cert", t.options.caCert, 1<<20)
 		if err != nil {
@@ -183,8 +256,12 @@ func (t *tool) client(n need) (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &api.Client{Base: strings.TrimRight(t.options.service, "/"), HTTP: http, UserAgent: "uplevel/" + toolVersion()}
-	c.Token = (&credentials{tool: t, client: c}).get
+	c := &api.Client{Base: strings.TrimRight(t.options.service, "/"), HTTP: http, UserAgent: "uplevel/" + toolVersion(), Patience: t.options.patience}
+	if err := c.Private(); err != nil {
+		return nil, err
+	}
+	t.credentials = &credentials{tool: t, client: c}
+	c.Token = t.credentials.get
 	return c, nil
 }
 
@@ -194,44 +271,59 @@ func (t *tool) trust(m mode, remote *api.Client) (update.Trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(t.home.Dir(), "updates", "trust")
-	if _, err := os.Stat(filepath.Join(dir, "root.json")); err != nil && root == nil {
+	dir, err := t.trustDir()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "root.json")); (dir == "" || err != nil) && root == nil {
 		return nil, nil //nolint:nilnil // an installation without a root has no trust yet
 	}
-	if m == reads || t.options.dryRun || !canWrite(filepath.Dir(dir)) {
-		if dir, err = t.thrownAway(dir); err != nil {
+	if dir == "" || m == reads || t.options.dryRun || !canWrite(filepath.Dir(dir)) {
+		if dir, err = t.trustAside(dir); err != nil {
 			return nil, err
 		}
 	}
-	cfg := refresh.Config{Dir: dir, Root: root, Now: t.now, Holder: t.name()}
+	cfg := refresh.Config{Dir: dir, Root: root, Now: t.now, Holder: t.name(), Grace: t.options.patience}
 	if remote != nil {
 		cfg.Remote = remote
 	}
-	return refresh.New(cfg)
+	return t.asAllowed(cfg)
 }
 
-// thrownAway copies a folder's files into a temporary one that is removed at the end,
-// for commands that may write nothing.
-func (t *tool) thrownAway(dir string) (string, error) {
-	to, err := os.MkdirTemp("", "uplevel-*")
+// trustDir returns the folder of the metadata that are trusted in the home; empty without one.
+func (t *tool) trustDir() (string, error) {
+	if t.home == nil {
+		return "", nil
+	}
+	return t.home.TrustDir()
+}
+
+// trustAside copies what a folder trusts, where there is one, into one that is removed at the
+// end, for commands that may write nothing.
+func (t *tool) trustAside(dir string) (string, error) {
+	to, err := t.thrownAway()
+	if err != nil || dir == "" {
+		return to, err
+	}
+	return to, aside.Copy(os.DirFS(dir), to)
+}
+
+// thrownAway makes a folder that is removed at the end.
+func (t *tool) thrownAway() (string, error) {
+	dir, err := os.MkdirTemp("", "uplevel-*")
 	if err != nil {
-		return "", err
+		return "", problem.New(problem.Refused, "Name a folder that can be written with TMPDIR, or with UPLEVEL_CACHE.",
+			"A folder for temporary files cannot be made: %w", err)
 	}
-	t.later(func() error { return os.RemoveAll(to) })
-	if dir == "" {
-		return to, nil
-	}
-	if err := os.CopyFS(filepath.Join(to, "d"), os.DirFS(dir)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	return filepath.Join(to, "d"), nil
+	t.later(func() error { return os.RemoveAll(dir) })
+	return dir, nil
 }
 
 // cache returns the folder for downloads. A user without a home folder that can be
 // written, as in containers, gets one that is thrown away; so does a dry run.
 func (t *tool) cache() (string, error) {
 	if t.options.dryRun {
-		return t.thrownAway("")
+		return t.thrownAway()
 	}
 	dir := t.getenv("UPLEVEL_CACHE")
 	if dir != "" {
@@ -247,7 +339,7 @@ func (t *tool) cache() (string, error) {
 		err = os.MkdirAll(dir, 0o700)
 	}
 	if err != nil || !canWrite(dir) {
-		return t.thrownAway("")
+		return t.thrownAway()
 	}
 	return dir, nil
 }
@@ -258,34 +350,33 @@ func (t *tool) fetcher(from fetch.Source, p update.Progress) (update.Fetcher, er
 	if err != nil {
 		return nil, err
 	}
-	f := &fetch.Fetcher{Source: from, Dir: dir}
+	f := &fetch.Fetcher{Source: from, Dir: dir, Stall: t.options.patience, Now: t.now}
 	if p != nil {
 		f.Progress = p
 	}
 	return f, nil
 }
 
+// canWrite tries. What a cut leaves of the try goes as all that was being written does.
 func canWrite(dir string) bool {
-	f, err := os.CreateTemp(dir, ".uplevel-*")
+	f, err := tryToWrite(dir)
 	if err != nil {
 		return false
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name())) == nil
+	f.Discard()
+	return true
 }
+
+func tryToWrite(dir string) (*durable.File, error) {
+	return durable.Create(filepath.Join(dir, "writable"), 0o600)
+}
+
+// system is this one, as programs are built for it: OS/ARCH.
+func system() string { return runtime.GOOS + "/" + runtime.GOARCH }
 
 func userName() string {
 	if u, err := user.Current(); err == nil {
 		return u.Username
 	}
 	return ""
-}
-
-// machineID returns what systems with systemd or D-Bus call the machine.
-func machineID() (string, error) {
-	data, err := os.ReadFile("/etc/machine-id")
-	if err != nil {
-		name, hostErr := os.Hostname()
-		return name, hostErr
-	}
-	return strings.TrimSpace(string(data)), nil
 }

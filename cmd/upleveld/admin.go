@@ -13,28 +13,32 @@ import (
 	"uplevel/internal/entitlement"
 	"uplevel/internal/entitlement/access"
 	"uplevel/internal/problem"
+	"uplevel/internal/release"
 	"uplevel/internal/sqlstore"
+	"uplevel/internal/trust"
 )
 
 // tokenDays is how long a token lives unless set otherwise.
 const tokenDays = 365
 
 func (p *program) adminCommand() *cobra.Command {
-	return group("admin", "Organisations, users, subscriptions, tokens, EULA, vendor",
+	return group("admin", "Organisations, users, subscriptions, tokens, EULA, keys, vendor",
 		group("organisation", "Customers", p.organisationAdd(), p.organisationRevoke()),
 		group("user", "People and service accounts", p.userAdd(), p.userRevoke()),
 		group("subscription", "What an organisation may have", p.subscriptionAdd(), p.subscriptionRevoke()),
 		group("token", "Access for programs", p.tokenAdd(), p.tokenRevoke()),
+		group("installation", "What installations reported", p.installationList()),
 		group("eula", "Licence text", p.eulaAdd()),
+		group("online-keys", "Keys that the service signs snapshot and timestamp with", p.onlineKeysReplace()),
 		group("vendor", "What the service says of its vendor", p.vendorSet()),
 	)
 }
 
-// onDatabase makes the body of a command that works on the database, with or without a
-// running service.
+// onDatabase makes the body of a command that works on the database of a service, which may
+// run or not.
 func (p *program) onDatabase(body func(ctx context.Context, db *sqlstore.DB, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		db, err := p.openDatabase(cmd.Context(), nil)
+		db, err := p.openDatabase(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -202,7 +206,7 @@ func (p *program) tokenAdd() *cobra.Command {
 				return usage(err)
 			}
 		}
-		secret, _, err := p.door(db).NewToken(ctx, p.actor(), t)
+		secret, _, err := p.door(db, nil).NewToken(ctx, p.actor(), t)
 		if err != nil {
 			return err
 		}
@@ -280,6 +284,7 @@ func (p *program) vendorSet() *cobra.Command {
 	for name, says := range map[string]string{
 		"name": "the vendor's name", "support-url": "where customers get help",
 		"security-contact": "where weaknesses are reported", "portal-url": "the Updates Portal",
+		"minimum-tool": "oldest version of the update tool that may go on, such as 1.4.0; an empty one ends the demand",
 	} {
 		cmd.Flags().String(name, "", says)
 	}
@@ -291,7 +296,7 @@ func (p *program) vendorSet() *cobra.Command {
 		n := 0
 		for name, field := range map[string]*string{
 			"name": &v.Name, "support-url": &v.SupportURL,
-			"security-contact": &v.SecurityContact, "portal-url": &v.PortalURL,
+			"security-contact": &v.SecurityContact, "portal-url": &v.PortalURL, "minimum-tool": &v.MinimumTool,
 		} {
 			if f := cmd.Flags().Lookup(name); f.Changed {
 				n++
@@ -299,7 +304,10 @@ func (p *program) vendorSet() *cobra.Command {
 			}
 		}
 		if n == 0 {
-			return usage(errors.New("vendor set wants --name, --support-url, --security-contact or --portal-url"))
+			return usage(errors.New("vendor set wants --name, --support-url, --security-contact, --portal-url or --minimum-tool"))
+		}
+		if err := mayDemand(ctx, db, v.MinimumTool); err != nil {
+			return err
 		}
 		if err := db.SetVendor(ctx, p.actor(), v); err != nil {
 			return err
@@ -310,16 +318,46 @@ func (p *program) vendorSet() *cobra.Command {
 	return cmd
 }
 
+// mayDemand refuses a version of the update tool that nobody can have: every tool would
+// refuse to go on, and none could renew itself.
+func mayDemand(ctx context.Context, db *sqlstore.DB, minimum string) error {
+	if minimum == "" {
+		return nil
+	}
+	if err := release.CheckToolVersion(minimum); err != nil {
+		return usage(err)
+	}
+	data, err := db.CurrentMetadata(ctx, trust.RoleTool)
+	if err != nil && !isNotExist(err) {
+		return err
+	}
+	var tools []release.Tool
+	if err == nil {
+		if tools, err = trust.ToolPrograms(data); err != nil {
+			return err
+		}
+	}
+	for _, t := range tools {
+		if release.CompareTools(t.Version, minimum) >= 0 {
+			return nil
+		}
+	}
+	return problem.New(problem.Refused, "publish it first: uplevel-publish tools --publish", "no update tool %s or newer is published", minimum)
+}
+
 func (p *program) migrateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "migrate", Short: "Bring the database to the schema of this program", Args: exactly(),
-		RunE: p.onDatabase(func(ctx context.Context, db *sqlstore.DB, _ []string) error {
-			schema, err := db.Schema(ctx)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			db, err := p.makeDatabase(cmd.Context(), nil)
 			if err != nil {
 				return err
 			}
-			p.done("the database has schema %d", schema)
-			return nil
-		}),
+			schema, err := db.Schema(cmd.Context())
+			if err == nil {
+				p.done("the database has schema %d", schema)
+			}
+			return errors.Join(err, db.Close())
+		},
 	}
 }

@@ -11,7 +11,9 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +25,7 @@ import (
 
 func (p *program) checkCommand() *cobra.Command {
 	var deep bool
-	cmd := &cobra.Command{Use: "check", Short: "Is the service able to run; --deep: is everything it holds sound (14 when not)", Args: exactly()}
+	cmd := &cobra.Command{Use: "check", Short: "Can the service run; --deep: is all it holds sound (14 if not)", Args: exactly()}
 	cmd.Flags().BoolVar(&deep, "deep", false, "judge database, objects and metadata with code of its own, byte by byte")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := p.checkShallow(cmd.Context()); err != nil || !deep {
@@ -36,10 +38,16 @@ func (p *program) checkCommand() *cobra.Command {
 
 // checkShallow looks whether database, object store and keys can be had. It changes nothing.
 func (p *program) checkShallow(ctx context.Context) error {
+	if err := p.refuseEmptied(ctx); err != nil {
+		return err
+	}
 	if path, ok := strings.CutPrefix(p.databaseURL(), "sqlite:"); ok {
 		if _, err := os.Stat(path); err != nil {
 			return problem.New(problem.Refused, "name the folder with --data, or run upleveld serve or migrate", "there is no database: %w", err)
 		}
+	}
+	if err := p.checkClosed(); err != nil {
+		return err
 	}
 	db, err := sqlstore.Open(ctx, sqlstore.Options{URL: p.databaseURL(), Now: p.now})
 	if err != nil {
@@ -56,12 +64,12 @@ func (p *program) checkShallow(ctx context.Context) error {
 	if _, err := os.ReadDir(dir); err != nil && !isNotExist(err) {
 		return problem.New(problem.Refused, "mount it or correct --objects", "object store: %w", err)
 	}
-	sealed, err := db.Sealed(ctx, sealedKeys)
-	if isNotExist(err) {
-		return p.checkNoKeys(ctx, db)
-	}
+	sealed, err := allSealed(ctx, db)
 	if err != nil {
 		return err
+	}
+	if len(sealed) == 0 {
+		return p.checkNoKeys(ctx, db)
 	}
 	if err := p.canUnseal(sealed); err != nil {
 		return err
@@ -70,30 +78,46 @@ func (p *program) checkShallow(ctx context.Context) error {
 	return nil
 }
 
+// checkClosed refuses an embedded database that everybody on the machine can read: it holds
+// password hashes.
+func (p *program) checkClosed() error {
+	path, embedded := strings.CutPrefix(p.databaseURL(), "sqlite:")
+	if !embedded || runtime.GOOS == "windows" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // that is told when it is opened
+	case err != nil:
+		return err
+	case info.Mode().Perm()&0o007 == 0:
+		return nil
+	}
+	return problem.New(problem.Refused, "chmod 600 "+path, "database %s can be read by others (mode %04o)", path, info.Mode().Perm())
+}
+
 // checkNoKeys tells a service that never ran from one whose online keys are lost.
 func (p *program) checkNoKeys(ctx context.Context, db *sqlstore.DB) error {
-	files, err := db.MetadataFiles(ctx)
-	if err != nil {
+	if err := p.refuseNoKeys(ctx, db); err != nil {
 		return err
-	}
-	if len(files) > 0 {
-		return problem.New(problem.Verification, "restore the database from a backup: other keys sign nothing that a customer trusts",
-			"the online keys are missing from the database, and metadata signed with them are there").Standing("nothing was changed")
 	}
 	p.done("database and object store answer; there are no online keys yet (serve makes them)")
 	return nil
 }
 
-func (p *program) canUnseal(sealed []byte) error {
+// canUnseal refuses a secret file that is missing or does not open the newest online keys.
+func (p *program) canUnseal(sealed [][]byte) error {
+	const next = "put back the secret file that belongs to this database; if no copy is left: upleveld admin online-keys replace --lost-secret"
 	if _, err := os.Stat(p.secretFile()); err != nil {
-		return problem.New(problem.Refused, "put back the secret file that belongs to this database", "the secret file is missing: %w", err)
+		return problem.New(problem.Refused, next, "the secret file is missing: %w", err)
 	}
 	secret, err := p.secret()
 	if err != nil {
 		return err
 	}
-	if _, err := online.Unseal(secret, sealed); err != nil {
-		return problem.New(problem.Refused, "put back the secret file that belongs to this database", "%s: %w", p.secretFile(), err)
+	if _, err := online.Unseal(secret, sealed[len(sealed)-1]); err != nil {
+		return problem.New(problem.Refused, next, "%s: %w", p.secretFile(), err)
 	}
 	return nil
 }
@@ -115,19 +139,44 @@ func (p *program) checkDeep(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	report, err := fsck.Store{Rows: db, Blobs: folder(dir), Now: p.now()}.Judge(ctx)
+	report, err := p.judge(ctx, db, folder(dir))
 	if err != nil {
-		return err
+		return sqlstore.Told(err)
 	}
 	for _, f := range report.Findings {
 		p.done("%s", f)
 	}
-	p.done("%d roles, %d levels, hotfixes: %d, %d objects (%d bytes) judged", report.Roles, report.Levels, report.Hotfixes, report.Objects, report.Bytes)
+	if err := p.tellLitter(ctx, dir); err != nil {
+		return err
+	}
+	p.done("%d roles, %d levels, hotfixes: %d, %d objects (%d bytes), %d programs of the update tool judged",
+		report.Roles, report.Levels, report.Hotfixes, report.Objects, report.Bytes, report.Tools)
 	if report.Damaged() {
 		return problem.New(problem.Verification, "restore what is named above from a backup; without one remove damaged objects and publish first release and newest level again",
 			"the store is damaged").Standing("nothing was changed")
 	}
 	return nil
+}
+
+// judge judges the database as of one instant, so that what is published meanwhile does
+// not look like damage.
+func (p *program) judge(ctx context.Context, db *sql.DB, blobs folder) (fsck.StoreReport, error) {
+	instant, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fsck.StoreReport{}, fmt.Errorf("reading the database: %w", err)
+	}
+	report, err := fsck.Store{Rows: instant, Blobs: blobs, Now: p.now(), Later: db, Wait: pause}.Judge(ctx)
+	return report, errors.Join(err, instant.Rollback())
+}
+
+// pause waits as long as the service may take from the database to the copy.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(100 * time.Millisecond):
+		return nil
+	}
 }
 
 // folder reads an object store in a folder for the judge.

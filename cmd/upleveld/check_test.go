@@ -41,7 +41,7 @@ func TestJudgeSeesObjectsAsTheServiceDoes(t *testing.T) {
 func TestLostOnlineKeysAreNoNewService(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
-	db, err := p.openDatabase(t.Context(), nil)
+	db, err := p.makeDatabase(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,13 +57,17 @@ func (p *program) secret() ([]byte, error) {
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return nil, problem.New(problem.Refused, "chmod 600 "+name, "secret file %s can be read by others (mode %04o)", name, info.Mode().Perm())
 	}
+	return p.readSecret(name)
+}
+
+func (p *program) readSecret(name string) ([]byte, error) {
 	text, err := readBounded(name, 1024)
 	if err != nil {
 		return nil, err
 	}
 	secret, err := hex.DecodeString(string(text))
 	if err != nil || len(secret) != secretBytes {
-		return nil, problem.New(problem.Refused, "put back the secret file that belongs to this database",
+		return nil, problem.New(problem.Refused, "put back the secret file that belongs to this database; if no copy is left, remove this one: upleveld admin online-keys replace --lost-secret",
 			"secret file %s is damaged: want %d hexadecimal digits", name, 2*secretBytes)
 	}
 	return secret, nil
@@ -74,7 +78,20 @@ func (p *program) newSecret(name string) ([]byte, error) {
 	if _, err := rand.Read(secret); err != nil {
 		return nil, fmt.Errorf("making a secret: %w", err)
 	}
-	return secret, durable.WriteFile(name, []byte(hex.EncodeToString(secret)), 0o600)
+	file, err := durable.Create(name, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("making a secret: %w", err)
+	}
+	defer file.Discard()
+	if _, err := file.WriteString(hex.EncodeToString(secret)); err != nil {
+		return nil, fmt.Errorf("making a secret: %w", err)
+	}
+	// Of two processes that start at once the first one's counts: what it sealed with its
+	// secret is what the database keeps.
+	if err := file.CommitNew(); err != nil {
+		return nil, fmt.Errorf("making a secret: %w", err)
+	}
+	return p.readSecret(name)
 }
 
 // checkEmpty refuses a folder that holds anything.

@@ -19,7 +19,7 @@ func newHandler(svc *service) (http.Handler, error) {
 	s := &server.Service{
 		Door: svc.door, Rules: rules,
 		Catalogue: svc.store, Metadata: svc.store, Records: svc.store, Content: content{svc.store.blobs}, Blobs: svc.store.blobs,
-		Signer: svc.signer, Now: svc.p.now, Log: svc.log,
+		Signer: svc.signer, Now: svc.p.now, Log: svc.log, Spool: svc.p.data,
 		Hotfixes: &hotfixes.Desk{Store: svc.store, Rules: rules, Blobs: svc.store.blobs, Metadata: svc.store, Signer: svc.signer, Spool: svc.p.data},
 	}
 	return s.Handler(svc.roles...), nil

@@ -8,9 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,6 +65,9 @@ type service struct {
 // serve runs until ctx ends, then lets requests in flight finish and closes everything.
 func (p *program) serve(ctx context.Context, s settings) error {
 	log := slog.New(slog.NewJSONHandler(p.stderr, nil))
+	if p.getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(s.memory) << 20)
+	}
 	// First: an address that is taken leaves no data folder behind that is half made.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.listen)
 	if err != nil {
@@ -87,11 +91,11 @@ func (p *program) assemble(ctx context.Context, s settings, log *slog.Logger) (*
 		return nil, err
 	}
 	objects := content{blobs}
-	db, err := p.openDatabase(ctx, objects.record)
+	db, err := p.makeDatabase(ctx, objects.record)
 	if err != nil {
 		return nil, err
 	}
-	svc := &service{settings: s, p: p, log: log, store: published{DB: db, blobs: blobs, log: log}, door: p.door(db)}
+	svc := &service{settings: s, p: p, log: log, store: published{DB: db, blobs: blobs, log: log, stuck: &atomic.Pointer[error]{}}, door: p.door(db, log)}
 	if err := svc.start(ctx, db, objects); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -103,10 +107,11 @@ func (svc *service) start(ctx context.Context, db *sqlstore.DB, objects content)
 	if err != nil {
 		return err
 	}
-	svc.signer = &online.Service{Keys: keys, Objects: objects, Now: svc.p.now}
-	if slices.Contains(svc.roles, roleWorker) {
-		svc.store.restart(ctx, svc.signer) // before repair, which copies what the database holds
+	svc.signer = &online.Service{Keys: keys[0], Older: keys[1:], Objects: objects, Now: svc.p.now}
+	if !slices.Contains(svc.roles, roleWorker) {
+		return nil // its copies would hide from the worker that the database is behind
 	}
+	svc.store.restart(ctx, svc.signer) // before repair, which copies what the database holds
 	return svc.store.repair(ctx)
 }
 
@@ -136,6 +141,7 @@ func (svc *service) untilEnd(ctx context.Context, server *http.Server, listener 
 	var workers sync.WaitGroup
 	if slices.Contains(svc.roles, roleWorker) {
 		workers.Go(func() { svc.store.renew(working, svc.signer) })
+		workers.Go(func() { svc.sweep(working) })
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -175,11 +181,21 @@ func (svc *service) httpServer(ctx context.Context) (*http.Server, error) {
 		return nil, err
 	}
 	return &http.Server{
-		Handler: svc.onlyRoles(handler), TLSConfig: config,
+		Handler: brisk(handler, time.Now), TLSConfig: config, HTTP2: &http.HTTP2Config{MaxConcurrentStreams: streams},
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(svc.log.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}, nil
+}
+
+// suites are what TLS 1.2 may use: forward secrecy and authenticated encryption only. Those
+// of TLS 1.3 all are, and cannot be chosen.
+func suites() []uint16 {
+	return []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	}
 }
 
 // tlsConfig returns nil when a proxy on this machine speaks TLS instead.
@@ -197,23 +213,7 @@ func (svc *service) tlsConfig() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
-}
-
-// onlyRoles answers 404 for what this process does not do.
-func (svc *service) onlyRoles(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		role := ""
-		switch {
-		case strings.HasPrefix(r.URL.Path, "/api/"):
-			role = roleAPI
-		case strings.HasPrefix(r.URL.Path, "/tuf/"), strings.HasPrefix(r.URL.Path, "/objects/"):
-			role = roleDelivery
-		}
-		if role != "" && !slices.Contains(svc.roles, role) {
-			http.NotFound(w, r)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
+	return &tls.Config{
+		Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12, CipherSuites: suites(), NextProtos: []string{"h2", "http/1.1"},
+	}, nil
 }

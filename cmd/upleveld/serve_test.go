@@ -252,14 +252,26 @@ func TestAddressThatIsTaken(t *testing.T) {
 func TestRolesOfAProcess(t *testing.T) {
 	t.Parallel()
 	for role, want := range map[string]map[string]int{
-		roleAPI:      {"/api/v1/vendor": 200, "/tuf/timestamp.json": 404, "/objects/x": 404, "/healthz": 200},
-		roleDelivery: {"/api/v1/vendor": 404, "/tuf/timestamp.json": 200, "/objects/x": 200, "/healthz": 200},
+		roleAPI:      {"/api/v1/vendor": 200, "/api/openapi.json": 200, "/objects/x?expires=1": 404, "/healthz": 200},
+		roleDelivery: {"/api/v1/vendor": 404, "/api/openapi.json": 404, "/tuf/9.root.json": 404, "/healthz": 200},
+		roleWorker:   {"/api/v1/vendor": 404, "/api/openapi.json": 404, "/tuf/9.root.json": 404, "/healthz": 200},
 	} {
-		r := start(t, func(*service) http.Handler { return http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}) }, "--roles", role)
+		r := start(t, theProducts(t), "--roles", role)
 		for path, status := range want {
-			if got, _ := r.get(t, path); got != status {
-				t.Errorf("role %s, %s: %d, want %d", role, path, got, status)
+			if got, text := r.get(t, path); got != status || status == 404 && !strings.Contains(text, "request_id") {
+				t.Errorf("role %s, %s: %d, want %d: %s", role, path, got, status, text)
 			}
 		}
+	}
+}
+
+// theProducts is the handler of the product.
+func theProducts(t *testing.T) func(*service) http.Handler {
+	return func(svc *service) http.Handler {
+		h, err := newHandler(svc)
+		if err != nil {
+			t.Error(err)
+		}
+		return h
 	}
 }

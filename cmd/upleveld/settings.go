@@ -25,7 +25,12 @@ type settings struct {
 	listen, publicURL, tlsCert, tlsKey string
 	roles                              []string
 	dev                                bool
+	memory                             int // MiB
 }
+
+// defaultMemory is what the collector of garbage keeps the service near to, in MiB: what
+// requests hold at once is bounded apart from it, and both together stay below 256.
+const defaultMemory = 160
 
 func (s *settings) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.listen, "listen", "127.0.0.1:8443", "address to listen on")
@@ -33,6 +38,7 @@ func (s *settings) flags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.publicURL, "public-url", "", "address that customers use (default: https:// and the listen address)")
 	flags.StringVar(&s.tlsCert, "tls-cert", "", "certificate chain, PEM; without it plain HTTP, for a proxy on this machine")
 	flags.StringVar(&s.tlsKey, "tls-key", "", "its private key, PEM")
+	flags.IntVar(&s.memory, "memory", defaultMemory, "MiB that it keeps near to; more makes many requests at once faster")
 	flags.BoolVar(&s.dev, "dev", false, "throw-away certificate, this machine only, a data folder that starts empty")
 }
 
@@ -46,6 +52,9 @@ func (s *settings) check() error {
 		if !slices.Contains([]string{roleAPI, roleDelivery, roleWorker}, role) {
 			return problem.New(problem.Usage, "give --roles "+strings.Join([]string{roleAPI, roleDelivery, roleWorker}, ","), "--roles: unknown role %.40q", role)
 		}
+	}
+	if s.memory < 64 {
+		return problem.New(problem.Usage, "give --memory MIB, 64 or more", "--memory %d: it is too little to serve", s.memory)
 	}
 	if (s.tlsCert == "") != (s.tlsKey == "") {
 		return problem.New(problem.Usage, "give both or none", "--tls-cert and --tls-key belong together")

@@ -39,12 +39,16 @@ func TestUnsafeSettingsAreRefusedByName(t *testing.T) {
 		"public nothing":      {settings{listen: "127.0.0.1:1", publicURL: "https:", roles: roles}, problem.Refused, "--public-url https:"},
 		"key others can read": {settings{listen: ":1", tlsCert: "c", tlsKey: open, roles: roles}, problem.Refused, "--tls-key " + open},
 		"certificate alone":   {settings{listen: ":1", tlsCert: "c", roles: roles}, problem.Usage, "--tls-key"},
+		"no memory":           {settings{listen: "127.0.0.1:1", memory: 1, roles: roles}, problem.Usage, "--memory 1"},
 		"no port":             {settings{listen: "127.0.0.1", roles: roles}, problem.Usage, "--listen"},
 		"unknown role":        {settings{listen: "127.0.0.1:1", roles: []string{"portal"}}, problem.Usage, "portal"},
 		"dev everywhere":      {settings{listen: ":1", dev: true, roles: roles}, problem.Refused, "--listen :1"},
 		"dev with TLS":        {settings{listen: "[::1]:1", dev: true, tlsCert: "c", tlsKey: key, roles: roles}, problem.Usage, "--tls-cert"},
 		"dev with public URL": {settings{listen: "[::1]:1", dev: true, publicURL: "https://x", roles: roles}, problem.Usage, "--public-url"},
 	} {
+		if tc.s.memory == 0 {
+			tc.s.memory = defaultMemory
+		}
 		err := tc.s.check()
 		switch {
 		case tc.kind == 0 && err != nil:

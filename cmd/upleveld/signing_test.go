@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +20,7 @@ import (
 
 	"uplevel/internal/blob"
 	"uplevel/internal/problem"
+	"uplevel/internal/sqlstore"
 	"uplevel/internal/trust/online"
 )
 
@@ -28,15 +31,23 @@ type memory struct {
 	mu     sync.Mutex
 	blobs  map[string]string
 	broken error
+	puts   func() // before each Put
 }
 
 type memoryObject struct{ *strings.Reader }
 
-func (memoryObject) Close() error { return nil }
+func (memoryObject) Close() error                  { return nil }
+func (memoryObject) Discard(context.Context) error { return nil }
 
-func (m *memory) Put(_ context.Context, name string, r io.Reader) error {
+func (m *memory) Put(ctx context.Context, name string, r io.Reader) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.puts != nil {
+		m.puts()
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if _, taken := m.blobs[name]; taken || m.broken != nil {
 		return m.broken
 	}
@@ -72,8 +83,17 @@ func (m *memory) Delete(_ context.Context, name string) error {
 	return m.broken
 }
 
-func (m *memory) List(context.Context, string) iter.Seq2[blob.Info, error] {
-	return func(func(blob.Info, error) bool) {}
+func (m *memory) List(_ context.Context, prefix string) iter.Seq2[blob.Info, error] {
+	return func(yield func(blob.Info, error) bool) {
+		m.mu.Lock()
+		names := slices.Sorted(maps.Keys(m.blobs))
+		m.mu.Unlock()
+		for _, name := range names {
+			if strings.HasPrefix(name, prefix) && !yield(blob.Info{Name: name}, nil) {
+				return
+			}
+		}
+	}
 }
 
 func newProgram(t *testing.T) *program {
@@ -87,11 +107,7 @@ func newProgram(t *testing.T) *program {
 func TestMetadataIsCopiedAfterTheCommit(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
-	db, err := p.openDatabase(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	db := database(t, p)
 	blobs := &memory{blobs: map[string]string{}}
 	var said bytes.Buffer
 	m := published{DB: db, blobs: blobs, log: slog.New(slog.NewJSONHandler(&said, nil))}
@@ -152,11 +168,7 @@ func TestDatabaseIsPrivate(t *testing.T) {
 	}
 	p := newProgram(t)
 	p.database = "sqlite:" + filepath.Join(t.TempDir(), "uplevel.db")
-	db, err := p.openDatabase(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
+	database(t, p)
 	files, err := filepath.Glob(strings.TrimPrefix(p.database, "sqlite:") + "*")
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
@@ -171,17 +183,14 @@ func TestDatabaseIsPrivate(t *testing.T) {
 func TestOnlineKeysAreMadeOnceAndSealed(t *testing.T) {
 	t.Parallel()
 	p := newProgram(t)
-	db, err := p.openDatabase(t.Context(), nil)
+	db := database(t, p)
+	made, err := p.onlineKeys(t.Context(), db)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
-	first, err := p.onlineKeys(t.Context(), db)
-	if err != nil {
-		t.Fatal(err)
-	}
+	first := made[0]
 	again, err := p.onlineKeys(t.Context(), db)
-	if err != nil || !again.Snapshot.Equal(first.Snapshot) || !bytes.Equal(again.Delivery, first.Delivery) {
+	if err != nil || len(again) != 1 || !again[0].Snapshot.Equal(first.Snapshot) || !bytes.Equal(again[0].Delivery, first.Delivery) {
 		t.Fatalf("second start: other keys, %v", err)
 	}
 	info, err := os.Stat(p.secretFile())
@@ -217,6 +226,78 @@ func TestOnlineKeysAreMadeOnceAndSealed(t *testing.T) {
 	}
 }
 
+// TestOnlineKeysOfBeforeStay: replaced keys stay to sign what their root names, the newest first.
+func TestOnlineKeysOfBeforeStay(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t)
+	if code := p.execute(t.Context(), []string{"admin", "online-keys", "replace", "--data", p.data}); code != 15 {
+		t.Errorf("keys are replaced before there are any: exit %d", code)
+	}
+	db := database(t, p)
+	first, err := p.onlineKeys(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if code := p.execute(t.Context(), []string{"admin", "online-keys", "replace", "--data", p.data}); code != 0 {
+			t.Fatalf("exit %d", code)
+		}
+	}
+	all, err := p.onlineKeys(t.Context(), db)
+	if err != nil || len(all) != 3 || !all[2].Snapshot.Equal(first[0].Snapshot) || all[0].Snapshot.Equal(all[1].Snapshot) {
+		t.Errorf("%d keys, %v", len(all), err)
+	}
+}
+
+// TestALostSecretIsReplaced: without it nothing starts, and only whoever says that it is lost
+// gets other keys; what it sealed is passed over.
+func TestALostSecretIsReplaced(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t)
+	var said bytes.Buffer
+	p.stderr = &said
+	db := database(t, p)
+	first, err := p.onlineKeys(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := os.ReadFile(p.secretFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := func(want int, words string, more ...string) {
+		t.Helper()
+		said.Reset()
+		code := p.execute(t.Context(), append([]string{"admin", "online-keys", "replace", "--data", p.data}, more...))
+		if code != want || !strings.Contains(said.String(), words) {
+			t.Errorf("replace %v: exit %d: %s", more, code, said.String())
+		}
+	}
+	replace(15, "it is not lost", "--lost-secret")
+	if err := os.Remove(p.secretFile()); err != nil {
+		t.Fatal(err)
+	}
+	replace(15, "--lost-secret")
+	if _, err := p.onlineKeys(t.Context(), db); problem.KindOf(err) != problem.Refused {
+		t.Errorf("a start without the secret: %v", err)
+	}
+	replace(0, "", "--lost-secret")
+	all, err := p.onlineKeys(t.Context(), db)
+	if err != nil || len(all) != 1 || all[0].Snapshot.Equal(first[0].Snapshot) {
+		t.Fatalf("%d keys, %v", len(all), err)
+	}
+	replace(0, "")
+	if again, err := p.onlineKeys(t.Context(), db); err != nil || len(again) != 2 || !again[1].Snapshot.Equal(all[0].Snapshot) {
+		t.Errorf("%d keys, %v", len(again), err)
+	}
+	if err := os.WriteFile(p.secretFile(), kept, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.onlineKeys(t.Context(), db); problem.KindOf(err) != problem.Refused {
+		t.Errorf("the lost secret is back, and the keys of now are not opened by it: %v", err)
+	}
+}
+
 func TestPasswordFromStandardInput(t *testing.T) {
 	t.Parallel()
 	for given, want := range map[string]string{"pass": "pass", "pass\n": "pass", "pass\r\n": "pass", "pass\n\n": "pass\n", "pass\r": "pass\r", " p $\"'\\ü ": " p $\"'\\ü "} {
@@ -226,4 +307,38 @@ func TestPasswordFromStandardInput(t *testing.T) {
 			t.Errorf("%q: %q, %v", given, got, err)
 		}
 	}
+}
+
+// TestTwoStartsMakeOneSecret has a second process make its secret after the first one sealed
+// the keys: what was sealed must be opened ever after.
+func TestTwoStartsMakeOneSecret(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t)
+	db := database(t, p)
+	first, err := p.onlineKeys(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.newSecret(p.secretFile()); err != nil { // it had seen none
+		t.Fatal(err)
+	}
+	again, err := p.onlineKeys(t.Context(), db)
+	if err != nil || len(again) != 1 || !again[0].Snapshot.Equal(first[0].Snapshot) {
+		t.Errorf("the online keys are lost: %v", err)
+	}
+}
+
+// database is that of a new service.
+func database(t *testing.T, p *program) *sqlstore.DB {
+	t.Helper()
+	db, err := p.makeDatabase(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
 }

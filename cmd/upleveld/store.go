@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"uplevel/internal/blob"
+	blobdir "uplevel/internal/blob/dir"
 	"uplevel/internal/digest"
 	"uplevel/internal/durable"
 	"uplevel/internal/entitlement"
@@ -54,8 +57,24 @@ func (p *program) objectStore() (blob.Store, error) {
 	return p.openObjects(dir)
 }
 
-// openDatabase opens the database; an embedded one is made and migrated on the way.
-func (p *program) openDatabase(ctx context.Context, records sqlstore.Records) (*sqlstore.DB, error) {
+// openDatabase opens the database of a service that there is, as it is: one that another
+// program's schema is in is left to serve and migrate.
+func (p *program) openDatabase(ctx context.Context) (*sqlstore.DB, error) {
+	if path, embedded := strings.CutPrefix(p.databaseURL(), "sqlite:"); embedded && path != "" {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil && !isNotExist(err):
+			return nil, fmt.Errorf("opening the database: %w", err)
+		case err != nil || info.Size() == 0:
+			return nil, problem.New(problem.Refused, "name the folder of the service with --data, or make a new one with upleveld serve or migrate",
+				"there is no service in %s: it has no database %s", p.data, path).Standing("nothing was changed")
+		}
+	}
+	return sqlstore.Open(ctx, sqlstore.Options{URL: p.databaseURL(), Now: p.now})
+}
+
+// makeDatabase opens the database; an embedded one is made and migrated on the way.
+func (p *program) makeDatabase(ctx context.Context, records sqlstore.Records) (*sqlstore.DB, error) {
 	if err := durable.MkdirAll(p.data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
@@ -63,6 +82,40 @@ func (p *program) openDatabase(ctx context.Context, records sqlstore.Records) (*
 		return nil, err
 	}
 	return sqlstore.Open(ctx, sqlstore.Options{URL: p.databaseURL(), Migrate: true, Now: p.now, Records: records})
+}
+
+// litterAge is how old a half-written file is that nobody writes to any more: what a kill
+// left. No request takes that long.
+const litterAge = 24 * time.Hour
+
+// sweep removes what killed services left in the object store.
+func (svc *service) sweep(ctx context.Context) {
+	folder, err := svc.p.objectsDir()
+	if err != nil {
+		return
+	}
+	n, err := blobdir.Sweep(ctx, folder, svc.p.now().Add(-litterAge))
+	switch {
+	case err != nil && ctx.Err() == nil:
+		svc.log.WarnContext(ctx, "partial files stay in the object store", slog.String("error", err.Error()))
+	case n > 0:
+		svc.log.InfoContext(ctx, "partial files that a kill left were removed", slog.Int("files", n))
+	}
+}
+
+// tellLitter notes what the next start will remove.
+func (p *program) tellLitter(ctx context.Context, folder string) error {
+	n := 0
+	for _, err := range blobdir.Litter(ctx, folder, p.now().Add(-litterAge)) {
+		if err != nil {
+			return err
+		}
+		n++
+	}
+	if n > 0 {
+		p.done("note object store: files that a kill left half written: %d; the next start removes them", n)
+	}
+	return nil
 }
 
 // makePrivate makes the file of a new embedded database readable by its owner alone,
@@ -80,8 +133,8 @@ func makePrivate(address string) error {
 }
 
 // door is how people and programs get in.
-func (p *program) door(db *sqlstore.DB) *access.Door {
-	return &access.Door{Accounts: db, Tokens: db, Hasher: access.NewHasher(hashesAtOnce), Now: p.now}
+func (p *program) door(db *sqlstore.DB, log *slog.Logger) *access.Door {
+	return &access.Door{Accounts: db, Tokens: db, Hasher: access.NewHasher(hashesAtOnce), Now: p.now, Log: log}
 }
 
 // actor names this command in the audit log.

@@ -24,6 +24,8 @@ const (
 	MaxBody         = 1 << 20  // bytes of a JSON request, unless said otherwise
 	MaxMetadataBody = 32 << 20 // bytes of a MetadataSubmission
 	MaxRoles        = 100      // files in one MetadataSubmission
+	MaxReports      = 100      // reports in one CarriedReports
+	MaxReport       = 64 << 10 // bytes of one report's text
 	MaxAnswer       = 8 << 20  // bytes of a JSON answer that a client reads
 )
 
@@ -60,7 +62,7 @@ type CheckRequest struct {
 type CheckAnswer struct {
 	Entitlement  Entitlement `json:"entitlement"`
 	Messages     []Message   `json:"messages" nullable:"false"`
-	MinimumTool  string      `json:"minimum_tool,omitempty"`
+	MinimumTool  string      `json:"minimum_tool,omitempty"`    // older tools must renew themselves before they ask for deliveries
 	Organisation string      `json:"organisation"`              // opaque id
 	MaxLevel     *int        `json:"max_level,omitempty"`       // highest level a lapsed subscription keeps
 	States       []string    `json:"states" nullable:"false"`   // level states the caller may ask for
@@ -101,24 +103,6 @@ type Delivery struct {
 	Object digest.Digest `json:"object"`
 	URL    string        `json:"url"`  // relative to the address used, or absolute
 	Size   int64         `json:"size"` // stored bytes
-}
-
-// Report is what an installation tells after a change: POST /api/v1/reports.
-type Report struct {
-	Installation string   `json:"installation" maxLength:"64"` // keyed hash, never stored on the installation
-	Host         string   `json:"host,omitempty" maxLength:"255"`
-	Product      string   `json:"product" maxLength:"64"`
-	Version      string   `json:"version" maxLength:"40"`
-	Channel      string   `json:"channel" maxLength:"64"`
-	Level        int      `json:"level" minimum:"0"`
-	Hotfixes     []string `json:"hotfixes,omitempty" maxItems:"100"`
-	Customised   int      `json:"customised"`               // drift: customised files
-	Missing      int      `json:"missing"`                  // drift: missing files
-	Operation    string   `json:"operation" maxLength:"20"` // update, revert, report, …
-	Outcome      string   `json:"outcome" maxLength:"20"`   // problem kind, or ok
-	FromLevel    int      `json:"from_level"`
-	Tool         string   `json:"tool,omitempty" maxLength:"40"`
-	OS           string   `json:"os,omitempty" maxLength:"40"`
 }
 
 // EULA is the text in force: GET /api/v1/eula.
@@ -181,6 +165,7 @@ type Vendor struct {
 	SupportURL      string `json:"support_url,omitempty"`
 	SecurityContact string `json:"security_contact,omitempty"`
 	PortalURL       string `json:"portal_url,omitempty"`
+	MinimumTool     string `json:"minimum_tool,omitempty"` // oldest update tool that may ask for deliveries; empty: any
 }
 
 // Level is one level of the catalogue as the caller may see it:

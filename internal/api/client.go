@@ -26,7 +26,13 @@ type Client struct {
 	Token func(context.Context) (string, error)
 	// Pause waits between tries; nil waits by the clock.
 	Pause func(ctx context.Context, d time.Duration) error
+	// Patience is how long one exchange may take, tries included; 0: two minutes. A person
+	// who is asked for a password is not timed.
+	Patience time.Duration
 }
+
+// tokensPath is where a password is given for a token.
+const tokensPath = "/tokens"
 
 // Bounds of the client's patience.
 const (
@@ -40,7 +46,10 @@ const (
 // NewToken gets a token for a password.
 func (c *Client) NewToken(ctx context.Context, r TokenRequest) (Token, error) {
 	var t Token
-	return t, c.post(ctx, "/tokens", false, r, &t)
+	if err := c.Private(); err != nil {
+		return t, err
+	}
+	return t, c.post(ctx, tokensPath, false, r, &t)
 }
 
 // Check asks what the caller may have.
@@ -53,11 +62,6 @@ func (c *Client) Check(ctx context.Context, r CheckRequest) (CheckAnswer, error)
 func (c *Client) Deliveries(ctx context.Context, r DeliveryRequest) (DeliveryAnswer, error) {
 	var a DeliveryAnswer
 	return a, c.post(ctx, "/deliveries", true, r, &a)
-}
-
-// Report tells the outcome of a change.
-func (c *Client) Report(ctx context.Context, r Report) error {
-	return c.post(ctx, "/reports", true, r, nil)
 }
 
 // EULA returns the text in force.
@@ -132,7 +136,9 @@ func (c *Client) upload(ctx context.Context, method, path, kind string, body io.
 			return nil, err
 		}
 	}
-	return c.repeat(ctx, times, func() (*http.Request, error) {
+	// Who takes nothing off the wire does not hold us either.
+	ctx, cancel := context.WithTimeout(ctx, c.patience()+time.Duration(times)*time.Duration(size/slowest)*time.Second)
+	answer, err := c.repeat(ctx, times, func() (*http.Request, error) {
 		if again {
 			if _, err := seeker.Seek(begin, io.SeekStart); err != nil {
 				return nil, err
@@ -144,17 +150,37 @@ func (c *Client) upload(ctx context.Context, method, path, kind string, body io.
 			r.Header.Set("Content-Type", kind)
 		}
 		return r, err
-	})
+	}, nil)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	answer.Body = held{answer.Body, cancel}
+	return answer, nil
+}
+
+// held is a body that lets go of its context when it is closed.
+type held struct {
+	io.ReadCloser
+
+	letGo context.CancelFunc
+}
+
+// Close closes the body.
+func (h held) Close() error {
+	defer h.letGo()
+	return h.ReadCloser.Close()
 }
 
 // Metadata returns a file of the TUF repository, at most limit bytes of it or one more;
 // fs.ErrNotExist when the service has none of that name.
 func (c *Client) Metadata(ctx context.Context, file string, limit int64) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.patience())
 	defer cancel()
+	var data []byte
 	answer, err := c.repeat(ctx, tries, func() (*http.Request, error) {
 		return c.request(ctx, http.MethodGet, MetadataPath+url.PathEscape(file), nil, "")
-	})
+	}, whole(&data, limit))
 	if err != nil {
 		return nil, err
 	}
@@ -162,25 +188,21 @@ func (c *Client) Metadata(ctx context.Context, file string, limit int64) ([]byte
 	switch answer.StatusCode {
 	case http.StatusOK:
 	case http.StatusNotFound:
+		if isPage(answer) && !strings.HasSuffix(file, ".root.json") { // the next root may be missed in any form
+			return nil, c.refusal(answer)
+		}
 		return nil, fmt.Errorf("metadata %s: %w", file, fs.ErrNotExist)
 	default:
 		return nil, c.refusal(answer)
 	}
-	if isPage(answer) {
-		return nil, c.notTheService(aWebPage)
-	}
-	data, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
-	if err != nil {
-		return nil, c.unreached(ctx, err)
-	}
-	return data, nil
+	return data, c.foreign(answer, data)
 }
 
 // Target opens a TUF target by its path in the repository, hash prefix included.
 func (c *Client) Target(ctx context.Context, path string) (io.ReadCloser, error) {
 	answer, err := c.repeat(ctx, tries, func() (*http.Request, error) {
 		return c.request(ctx, http.MethodGet, TargetsPath+path, nil, "")
-	})
+	}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -200,15 +222,24 @@ func (c *Client) Object(ctx context.Context, address string, offset int64) (io.R
 
 // ranged opens a download at offset and returns its whole size.
 func (c *Client) ranged(ctx context.Context, address, token string, offset int64) (io.ReadCloser, int64, error) {
-	answer, err := c.repeat(ctx, tries, func() (*http.Request, error) {
+	answer, err := c.begin(ctx, func(ctx context.Context) (*http.Request, error) {
 		r, err := c.request(ctx, http.MethodGet, address, nil, token)
-		if err == nil && offset > 0 {
+		if err != nil {
+			return nil, err
+		}
+		r.Header.Set("Accept-Encoding", "identity") // bytes count from an offset on, and a size is told
+		if offset > 0 {
 			r.Header.Set("Range", "bytes="+strconv.FormatInt(offset, 10)+"-")
 		}
-		return r, err
+		return r, nil
 	})
 	if err != nil {
 		return nil, 0, err
+	}
+	if answer.StatusCode < 300 {
+		if err := c.foreign(answer, nil); err != nil {
+			return nil, 0, errors.Join(err, answer.Body.Close())
+		}
 	}
 	switch {
 	case isPage(answer):
@@ -226,12 +257,30 @@ func (c *Client) ranged(ctx context.Context, address, token string, offset int64
 	return nil, 0, c.refusal(answer)
 }
 
+// begin asks for a download: it has as long as a small answer to begin, and no bound after.
+func (c *Client) begin(ctx context.Context, build func(context.Context) (*http.Request, error)) (*http.Response, error) {
+	beginning, over := context.WithTimeout(ctx, c.patience())
+	defer over()
+	open, letGo := context.WithCancel(ctx)
+	begun := context.AfterFunc(beginning, letGo)
+	answer, err := c.repeat(beginning, tries, func() (*http.Request, error) { return build(open) }, nil)
+	if err != nil {
+		letGo()
+		return nil, err
+	}
+	answer.Body = held{answer.Body, letGo}
+	if !begun() {
+		return nil, errors.Join(c.unreached(beginning, beginning.Err()), answer.Body.Close())
+	}
+	return answer, nil
+}
+
 // ErrRange is wrapped when a download cannot be resumed where it stopped.
 var ErrRange = errors.New("the service does not resume there")
 
-// totalOf reads the size from "bytes 10-99/100" when it begins at offset.
+// totalOf reads the size from "bytes 10-99/100" when it begins at offset, and can.
 func totalOf(contentRange string, offset int64) (int64, bool) {
 	span, size, ok := strings.Cut(strings.TrimPrefix(contentRange, "bytes "), "/")
 	total, err := strconv.ParseInt(size, 10, 64)
-	return total, ok && err == nil && strings.HasPrefix(span, strconv.FormatInt(offset, 10)+"-")
+	return total, ok && err == nil && total > offset && strings.HasPrefix(span, strconv.FormatInt(offset, 10)+"-")
 }

@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -248,7 +246,7 @@ func TestRefusals(t *testing.T) {
 		"captive 511":      {page(511), problem.Unreachable, []string{"web page", "511"}},
 		"page with 404":    {page(404), problem.Unreachable, []string{"web page"}},
 		"no JSON":          {text(200, "hello"), problem.Unreachable, []string{"not the update service", "no JSON"}},
-		"cut JSON":         {text(200, `{"messages":[`), problem.Unreachable, []string{"no JSON"}},
+		"cut JSON":         {text(200, `{"messages":[`), problem.Unreachable, []string{"JSON that ends too early"}},
 		"bare 404":         {text(404, "nothing"), problem.Unreachable, []string{"not the update service", "404"}},
 		"too much":         {text(200, strings.Repeat(" ", MaxAnswer)+"{}"), problem.Unreachable, []string{"too much"}},
 		"redirect to http": {
@@ -391,7 +389,10 @@ func TestRetries(t *testing.T) {
 		"Retry-After trash":  {later(503, "Retry-After: soon"), []time.Duration{200 * time.Millisecond, 800 * time.Millisecond}},
 		"Retry-After hours":  {later(503, "Retry-After: 7200"), nil},
 		"501":                {later(501), nil},
-		"429":                {later(429, "Retry-After: 1"), nil},
+		"429":                {later(429), nil},
+		"429, Retry-After":   {later(429, "Retry-After: 9"), []time.Duration{9 * time.Second, 9 * time.Second}},
+		"429, a year":        {later(429, "Retry-After: 31536000"), nil},
+		"Retry-After < 0":    {later(503, "Retry-After: -5"), []time.Duration{200 * time.Millisecond, 800 * time.Millisecond}},
 		"404":                {later(404), nil},
 		"a wrong credential": {later(401), nil},
 	} {
@@ -655,69 +656,6 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestProxies shows which proxy is used for what.
-func TestProxies(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct{ env, address, want string }{
-		{"", "https://s.example/", ""},
-		{"http_proxy=http://p:1", "https://s.example/", "http://p:1"},
-		{"http_proxy=http://p:1", "http://s.example/", "http://p:1"},
-		{"HTTP_PROXY=p:1", "https://s.example/", "http://p:1"},
-		{"https_proxy=http://q:2 http_proxy=http://p:1", "https://s.example/", "http://q:2"},
-		{"HTTPS_PROXY=http://q:2 http_proxy=http://p:1", "http://s.example/", "http://p:1"},
-		{"https_proxy=http://q:2", "http://s.example/", ""},
-		{"http_proxy=low:1 HTTP_PROXY=up:2", "https://s.example/", "http://low:1"},
-		{"http_proxy=https://p:1/path", "https://s.example/", "https://p:1"},
-		{"http_proxy=socks5://p:1", "https://s.example/", "socks5://p:1"},
-		{"http_proxy=p:1 no_proxy=s.example", "https://s.example/", ""},
-		{"http_proxy=p:1 NO_PROXY=.example", "https://s.example/", ""},
-		{"http_proxy=p:1 no_proxy=example", "https://s.example/", ""},
-		{"http_proxy=p:1 no_proxy=*.example", "https://S.Example/", ""},
-		{"http_proxy=p:1 no_proxy=xample", "https://s.example/", "http://p:1"},
-		{"http_proxy=p:1 no_proxy=s.example.org", "https://s.example/", "http://p:1"},
-		{"http_proxy=p:1 no_proxy=*", "https://s.example/", ""},
-		{"http_proxy=p:1 no_proxy=a,s.example:8443", "https://s.example:8443/", ""},
-		{"http_proxy=p:1 no_proxy=a,s.example:8443", "https://s.example/", "http://p:1"},
-		{"http_proxy=p:1 no_proxy=10.0.0.0/8", "https://10.1.2.3/", ""},
-		{"http_proxy=p:1 no_proxy=10.0.0.0/8", "https://11.1.2.3/", "http://p:1"},
-		{"http_proxy=p:1 no_proxy=,", "https://s.example/", "http://p:1"},
-		{"http_proxy=p:1", "https://localhost:1/", ""},
-		{"http_proxy=p:1", "https://127.0.0.9/", ""},
-		{"http_proxy=p:1", "https://[::1]:1/", ""},
-		{"http_proxy=http://u:secret@p:1", "https://s.example/", "http://u:secret@p:1"},
-		{"http_proxy=http://u:se@cr@et@p:1", "https://s.example/", "http://u:se%40cr%40et@p:1"},
-		{"http_proxy=http://u:se%40cret@p:1", "https://s.example/", "http://u:se%40cret@p:1"},
-		{"http_proxy=http://u:100%@p:1/", "https://s.example/", "http://u:100%25@p:1"},
-		{"http_proxy=http://u:a/b:c#d?e@p:1/", "https://s.example/", "http://u:a%2Fb%3Ac%23d%3Fe@p:1"},
-		{"http_proxy=http://DOM\\u:p@p:1", "https://s.example/", "http://DOM%5Cu:p@p:1"},
-		{"http_proxy=http://u@p:1", "https://s.example/", "http://u@p:1"},
-		{"http_proxy=ftp://u:secret@p", "https://s.example/", "error"},
-		{"http_proxy=http://u:secret@", "https://s.example/", "error"},
-		{"http_proxy=http://u:secret@a%zz", "https://s.example/", "error"},
-	} {
-		env := map[string]string{}
-		for item := range strings.FieldsSeq(tc.env) {
-			name, value, _ := strings.Cut(item, "=")
-			env[name] = value
-		}
-		r := httptest.NewRequest(http.MethodGet, tc.address, nil)
-		got := ""
-		u, err := proxies{func(name string) string { return env[name] }}.forRequest(r)
-		switch {
-		case err != nil:
-			got = "error"
-			if strings.Contains(err.Error(), "secret") {
-				t.Errorf("%s: %v tells the password", tc.env, err)
-			}
-		case u != nil:
-			got = u.String()
-		}
-		if got != tc.want {
-			t.Errorf("%s for %s: %q, want %q", tc.env, tc.address, got, tc.want)
-		}
-	}
-}
-
 // TestThroughProxy goes through a real proxy that wants a password.
 func TestThroughProxy(t *testing.T) {
 	t.Parallel()
@@ -774,18 +712,76 @@ func TestThroughProxy(t *testing.T) {
 	}
 }
 
+// TestKindsAreKnown takes a kind from the service where it can know of it; conflicts, say,
+// are in files of the installation.
 func TestKindsAreKnown(t *testing.T) {
 	t.Parallel()
-	var unknown []string
-	for _, k := range []problem.Kind{
-		problem.Failed, problem.Conflicts, problem.Usage, problem.Credentials, problem.NotEntitled,
-		problem.Unreachable, problem.Verification, problem.Refused,
+	for k, want := range map[problem.Kind]problem.Kind{
+		problem.Failed: problem.Failed, problem.Usage: problem.Usage, problem.Credentials: problem.Credentials,
+		problem.NotEntitled: problem.NotEntitled, problem.Unreachable: problem.Unreachable,
+		problem.Verification: problem.Verification, problem.Refused: problem.Refused,
+		problem.Conflicts: problem.Failed, problem.RolledBack: problem.Failed, problem.Broken: problem.Failed,
+		problem.Declined: problem.Failed, problem.Interrupted: problem.Failed,
 	} {
-		if kindOf(Problem{Kind: k.String(), Status: 418}) != k {
-			unknown = append(unknown, k.String())
+		if got := kindOf(Problem{Kind: k.String(), Status: http.StatusTeapot}); got != want {
+			t.Errorf("%s is told as %s, want %s", k, got, want)
 		}
 	}
-	if !slices.Equal(unknown, nil) {
-		t.Error(fmt.Sprint(unknown))
+}
+
+// TestCutAnswerIsAskedForAgain has an answer break off once.
+func TestCutAnswerIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	c, _ := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 1 {
+			w.Header().Set("Content-Length", "100")
+			_, _ = io.WriteString(w, "{")
+			panic(http.ErrAbortHandler)
+		}
+		_, _ = io.WriteString(w, "{}")
+	})
+	if _, err := c.Check(t.Context(), CheckRequest{}); err != nil || asked.Load() != 2 {
+		t.Errorf("asked %d times, %v", asked.Load(), err)
+	}
+}
+
+// TestUploadThatNobodyTakes ends although the service is silent for ever.
+func TestUploadThatNobodyTakes(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	c, _ := newClient(t, func(http.ResponseWriter, *http.Request) { <-over })
+	defer close(over)
+	c.Patience = 100 * time.Millisecond
+	err := c.PutObject(t.Context(), digest.Of([]byte("x")), strings.NewReader("x"), 1)
+	wantProblem(t, err, problem.Unreachable, "in time")
+}
+
+// TestNoSecretWithoutTLS asks nothing, and nobody for a password.
+func TestNoSecretWithoutTLS(t *testing.T) {
+	t.Parallel()
+	c, _ := clientOf(t, "http://updates.example", nil)
+	c.Token = func(context.Context) (string, error) { t.Error("a secret was asked for"); return "", nil }
+	_, err := c.Check(t.Context(), CheckRequest{})
+	wantProblem(t, err, problem.Usage, "without TLS")
+	_, err = c.NewToken(t.Context(), TokenRequest{})
+	wantProblem(t, err, problem.Usage, "without TLS")
+}
+
+// TestAnAddressWithAPasswordIsRefused, nothing is asked, and the password not told.
+func TestAnAddressWithAPasswordIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, base := range []string{"https://me:s3cret@updates.example", "https://me:s3/cret@updates.example", "https://me:s3%cret@x", "me:s3cret@x", "http://s3cret@localhost"} {
+		c, _ := clientOf(t, base, nil)
+		c.Token = func(context.Context) (string, error) { t.Error("a secret was asked for"); return "", nil }
+		_, checked := c.Check(t.Context(), CheckRequest{})
+		_, vendor := c.Vendor(t.Context())
+		_, token := c.NewToken(t.Context(), TokenRequest{})
+		for _, err := range []error{checked, vendor, token, c.Private()} {
+			wantProblem(t, err, problem.Usage, "user or a password")
+			if strings.Contains(err.Error(), "s3") {
+				t.Errorf("the password is told: %v", err)
+			}
+		}
 	}
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -89,10 +88,11 @@ func (c *Client) RegisterHotfix(ctx context.Context, zip io.ReadSeeker, size int
 	if answer.StatusCode != http.StatusOK || isPage(answer) {
 		return a, c.refusal(answer)
 	}
-	if err := json.NewDecoder(io.LimitReader(answer.Body, MaxAnswer)).Decode(&a); err != nil {
-		return a, c.notTheService("no JSON")
+	data, err := io.ReadAll(io.LimitReader(answer.Body, MaxAnswer+1))
+	if err != nil {
+		return a, c.unreached(ctx, err)
 	}
-	return a, nil
+	return a, c.decode(answer, data, &a)
 }
 
 // Organisation finds an organisation by its name.

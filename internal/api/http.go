@@ -10,17 +10,29 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
 
 	"uplevel/internal/problem"
+	"uplevel/internal/proxy"
 )
 
 // HTTPOptions are what [NewHTTP] builds a client from.
 type HTTPOptions struct {
 	CACert []byte              // PEM; trusted instead of the system's authorities; nil: the system's
 	Getenv func(string) string // proxy settings come from here; nil: no proxy
+	// Patience bounds how long a connection and an answer's head may take, where it is
+	// shorter than the usual; 0: the usual.
+	Patience time.Duration
+}
+
+func (o HTTPOptions) atMost(usual time.Duration) time.Duration {
+	if o.Patience > 0 {
+		return min(usual, o.Patience)
+	}
+	return usual
 }
 
 // Bounds of one exchange; a body may take longer as long as it moves.
@@ -30,129 +42,49 @@ const (
 	maxRedirects  = 5
 )
 
-// NewHTTP returns an HTTP client with the proxy rules of docs/design/api.md, which
+// NewHTTP returns an HTTP client with the proxy rules of docs/design/network.md, which
 // follows redirects only to the same host and never away from https.
 func NewHTTP(o HTTPOptions) (*http.Client, error) {
 	t := &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout:    dialTimeout,
-		ResponseHeaderTimeout:  headerTimeout,
+		DialContext:            (&net.Dialer{Timeout: o.atMost(dialTimeout), KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    o.atMost(dialTimeout),
+		ResponseHeaderTimeout:  o.atMost(headerTimeout),
 		MaxIdleConnsPerHost:    8,
 		IdleConnTimeout:        60 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
 		ForceAttemptHTTP2:      true,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSClientConfig:        TLS(nil),
 	}
 	if o.CACert != nil {
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(o.CACert) {
 			return nil, problem.New(problem.Usage, "Give a PEM file with --ca-cert.", "The file with certificate authorities holds none")
 		}
-		t.TLSClientConfig.RootCAs = pool
+		t.TLSClientConfig = TLS(pool)
 	}
-	if o.Getenv != nil {
-		t.Proxy = proxies{o.Getenv}.forRequest
-	}
-	return &http.Client{Transport: t, CheckRedirect: checkRedirect}, nil
+	return &http.Client{Transport: proxy.NewTransport(t, proxy.Settings{Getenv: o.Getenv}), CheckRedirect: checkRedirect}, nil
+}
+
+// TLS is how the client speaks TLS; nil means the system's authorities.
+func TLS(authorities *x509.CertPool) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: authorities}
 }
 
 func checkRedirect(r *http.Request, via []*http.Request) error {
 	first := via[0].URL
-	if len(via) > maxRedirects || r.URL.Host != first.Host || (first.Scheme == "https" && r.URL.Scheme != "https") {
+	if len(via) > maxRedirects {
+		return errCircle
+	}
+	if r.URL.Host != first.Host || (first.Scheme == "https" && r.URL.Scheme != "https") {
 		return fmt.Errorf("redirected to %s://%s, %w", r.URL.Scheme, r.URL.Host, errRedirect)
 	}
 	return nil
 }
 
-// proxies reads the proxy variables at each request.
-type proxies struct{ getenv func(string) string }
-
-func (p proxies) either(name string) string {
-	if v := p.getenv(name); v != "" {
-		return v
-	}
-	return p.getenv(strings.ToUpper(name))
-}
-
-// forRequest returns the proxy for a request: https_proxy for https addresses or, as
-// U2's documentation has it, http_proxy when that alone is set.
-func (p proxies) forRequest(r *http.Request) (*url.URL, error) {
-	text := p.either("http_proxy")
-	if s := p.either("https_proxy"); r.URL.Scheme == "https" && s != "" {
-		text = s
-	}
-	if text == "" || p.without(r.URL.Hostname(), r.URL.Port()) {
-		return nil, nil //nolint:nilnil // the transport's own convention: no proxy
-	}
-	return parseProxy(text)
-}
-
-// without reports whether no_proxy names the host: exactly, as a domain above it, by
-// address range, or with a port. This machine is never asked for through a proxy.
-func (p proxies) without(host, port string) bool {
-	ip := net.ParseIP(host)
-	if host == "localhost" || (ip != nil && ip.IsLoopback()) {
-		return true
-	}
-	for item := range strings.SplitSeq(p.either("no_proxy"), ",") {
-		item = strings.ToLower(strings.TrimSpace(item))
-		if h, itemPort, err := net.SplitHostPort(item); err == nil {
-			if itemPort != port {
-				continue
-			}
-			item = h
-		}
-		_, network, err := net.ParseCIDR(item)
-		switch {
-		case item == "":
-		case item == "*", item == strings.ToLower(host):
-			return true
-		case err == nil && ip != nil && network.Contains(ip):
-			return true
-		case strings.HasSuffix(strings.ToLower(host), "."+strings.TrimLeft(item, "*.")):
-			return true
-		}
-	}
-	return false
-}
-
-// parseProxy reads a proxy's address. User and password go up to the last @ and may be
-// percent-encoded or not; they never appear in an error.
-func parseProxy(text string) (*url.URL, error) {
-	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok {
-		scheme, rest = "http", text
-	}
-	i := strings.LastIndexByte(rest, '@')
-	host, _, _ := strings.Cut(rest[i+1:], "/")
-	u := &url.URL{Scheme: strings.ToLower(scheme), Host: host}
-	if i >= 0 {
-		name, password, has := strings.Cut(rest[:i], ":")
-		u.User = url.User(decoded(name))
-		if has {
-			u.User = url.UserPassword(decoded(name), decoded(password))
-		}
-	}
-	if host == "" || (u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "socks5") {
-		return nil, errProxy
-	}
-	if _, err := url.Parse(u.Scheme + "://" + host); err != nil {
-		return nil, errProxy // without the cause, which would quote it
-	}
-	return u, nil
-}
-
-func decoded(text string) string {
-	if plain, err := url.PathUnescape(text); err == nil {
-		return plain
-	}
-	return text
-}
-
 // Next steps that several causes share.
 const (
-	networkNext = "Check the network and the proxy settings, then run the command again."
-	proxyNext   = "Put them into the proxy's address: http://USER:PASSWORD@HOST:PORT."
+	networkNext = "Check the network and the proxy settings, then run the command again; with doctor you see what is in the way."
+	portalNext  = "Check the address, and whether a captive portal or proxy stands between."
 )
 
 // cause is why an exchange failed, in words an operator can act on.
@@ -163,49 +95,108 @@ type cause struct {
 
 var (
 	errRedirect = errors.New("which is not followed")
-	errProxy    = errors.New("want http://HOST:PORT")
+	errCircle   = fmt.Errorf("redirected more than %d times", maxRedirects)
 )
 
 // causeOf tells failures of the network apart.
 func causeOf(err error) cause {
 	var dns *net.DNSError
-	var unknown x509.UnknownAuthorityError
-	var hostname x509.HostnameError
-	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
 	var timeout net.Error
-	var op *net.OpError
+	if c, ok := untrusted(err); ok {
+		return c
+	}
 	switch {
+	case says(err, "headers exceeded", "1xx informational", "response header list larger"):
+		return cause{"what answers there sends headers without end, which the update service does not", portalNext, true}
 	case errors.Is(err, context.Canceled):
 		return cause{"it was interrupted", "Run the command again.", true}
-	case errors.As(err, &op) && op.Op == "proxyconnect":
-		return cause{"the proxy before it does not answer", "Check http_proxy, https_proxy and no_proxy, then run the command again.", false}
+	case errors.As(err, &dns) && dns.IsTimeout:
+		return cause{"the name server does not answer, so that its name is not known (DNS)", networkNext, false}
 	case errors.As(err, &dns):
-		return cause{"its name is not known (DNS)", networkNext, !dns.IsTemporary && !dns.IsTimeout}
-	case errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid):
-		return cause{"its TLS certificate is not trusted", "Give the authority that signed it with --ca-cert, or see to it that nobody stands between.", true}
+		return cause{"its name is not known (DNS)", networkNext, !dns.IsTemporary}
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return cause{"what answers there does not speak TLS", "Check the address and the port, and whether a proxy stands between.", true}
+	case strings.Contains(err.Error(), "protocol version not supported"), strings.Contains(err.Error(), "handshake failure"), strings.Contains(err.Error(), "unsupported protocol version"):
+		return cause{"it does not speak TLS 1.2 or newer as this program does", "Check whether a proxy stands between; tell your vendor.", true}
+	case errors.Is(err, errCircle):
+		return cause{"it redirects in a circle", portalNext, true}
 	case errors.Is(err, errRedirect):
-		return cause{"it redirects elsewhere, as a captive portal does", "Check the address, and whether a captive portal or proxy stands between.", true}
-	case errors.Is(err, errProxy):
-		return cause{"the proxy's address cannot be used", "Correct http_proxy and https_proxy: http://USER:PASSWORD@HOST:PORT.", true}
-	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
-		return cause{"the proxy wants a user and password", proxyNext, true}
+		return cause{"it redirects elsewhere, as a captive portal does", portalNext, true}
 	case errors.Is(err, syscall.ECONNREFUSED), strings.Contains(err.Error(), "refused"): // Windows has words of its own
 		return cause{"the connection is refused; it may be down", networkNext, false}
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		return cause{"it does not answer in time", networkNext, false}
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), says(err, "stream error", "GOAWAY", "connection lost", "broken pipe"):
 		return cause{"the connection broke off", networkNext, false}
+	case says(err, "malformed HTTP response", "malformed MIME header"):
+		return cause{"the connection broke off in the head of an answer, or what answers there does not speak HTTP", portalNext, false}
+	case says(err, "malformed", "bad Content-Length", "Content-Length", "Transfer-Encoding", "Transfer encoding"):
+		return cause{"what answers there does not speak HTTP as it must", portalNext, true}
 	}
 	return cause{"it does not answer", networkNext, false}
 }
+
+// says looks for what the standard library tells in words only.
+func says(err error, texts ...string) bool {
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
+}
+
+// untrusted tells apart why a certificate is not trusted. Who signed it is named: a
+// proxy that opens TLS signs with an authority of its own.
+func untrusted(err error) (cause, bool) {
+	var verify *tls.CertificateVerificationError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	if !errors.As(err, &verify) || len(verify.UnverifiedCertificates) == 0 {
+		return cause{}, false
+	}
+	leaf := verify.UnverifiedCertificates[0]
+	switch {
+	case errors.As(err, &hostname):
+		return cause{"its TLS certificate is not trusted: it is for another name", "Check the address, and whether a proxy or captive portal stands between.", true}, true
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		good, what := leaf, "it"
+		if invalid.Cert != nil && !invalid.Cert.Equal(leaf) {
+			good, what = invalid.Cert, fmt.Sprintf("that of %.100q, which signed it,", invalid.Cert.Subject.CommonName)
+		}
+		return cause{
+			fmt.Sprintf("its TLS certificate is not trusted: %s is good from %s to %s only", what, good.NotBefore.UTC().Format(time.DateOnly), good.NotAfter.UTC().Format(time.DateOnly)),
+			"Check this machine's clock; if it is right, tell whoever runs the service or the proxy between.", true,
+		}, true
+	}
+	if strings.Contains(err.Error(), "has expired or is not yet valid") { // an authority on the way
+		return cause{
+			fmt.Sprintf("its TLS certificate is not trusted: the authority %q that signed it, or one above it, is not good today", SignedBy(leaf)),
+			"Check this machine's clock; if it is right, get the authority's new certificate and give it with --ca-cert.", true,
+		}, true
+	}
+	return cause{
+		fmt.Sprintf("its TLS certificate is not trusted: it is signed by %q; a proxy that opens TLS signs with its own authority", SignedBy(leaf)),
+		"Give the authority that signed it with --ca-cert, or see to it that nobody stands between.", true,
+	}, true
+}
+
+// SignedBy is who signed a certificate, in short.
+func SignedBy(c *x509.Certificate) string {
+	name := c.Issuer.CommonName
+	if len(c.Issuer.Organization) > 0 && !strings.Contains(name, c.Issuer.Organization[0]) {
+		name = strings.TrimSpace(c.Issuer.Organization[0] + " " + name)
+	}
+	return fmt.Sprintf("%.100s", name)
+}
+
+// Unreached says why the service at an address cannot be reached, as [Client] does: of
+// kind [problem.Unreachable], or [problem.Interrupted].
+func Unreached(base string, err error) error { return reach(base, err) }
 
 // reach is the error of a service that cannot be reached.
 func reach(base string, err error) error {
 	if errors.Is(err, context.Canceled) {
 		return problem.New(problem.Interrupted, "Run the command again.", "Interrupted while asking %s: %w", base, err)
+	}
+	if p, ok := errors.AsType[*proxy.Error](err); ok {
+		return problem.New(problem.Unreachable, p.Next(), "The service %s cannot be reached: %w", base, p)
 	}
 	why := causeOf(err)
 	return problem.New(problem.Unreachable, why.next, "The service %s cannot be reached: %s: %w", base, why.why, shortened{err})
@@ -223,3 +214,11 @@ func (s shortened) Error() string {
 }
 
 func (s shortened) Unwrap() error { return s.err }
+
+// lasting reports whether trying again in a moment does not help.
+func lasting(err error) bool {
+	if p, ok := errors.AsType[*proxy.Error](err); ok {
+		return p.Lasting()
+	}
+	return causeOf(err).lasting
+}

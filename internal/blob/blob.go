@@ -23,6 +23,9 @@ type Info struct {
 type Object interface {
 	io.ReadSeekCloser
 	Size() int64 // stored bytes
+	// Discard removes the blob from the store; one that has taken its name since, whoever
+	// put it, MUST stay. It is called before Close.
+	Discard(ctx context.Context) error
 }
 
 // Store keeps immutable blobs. Names are slash paths as [CheckName] allows. All

@@ -1,7 +1,8 @@
-// Package bundle writes and opens what travels without a network: the zip of a hotfix,
-// with the metadata that prove it. A zip is believed in nothing: sizes, counts and names
-// are bounded before anything is read, a byte that has no place is refused, and each
-// content is verified as it is read. Described in docs/design/hotfix.md.
+// Package bundle writes and opens what travels without a network: the zip of a hotfix and
+// the offline update, with the metadata that prove them. A zip is believed in nothing:
+// sizes, counts and names are bounded before anything is read, a byte that has no place is
+// refused, and each content is verified as it is read. Described in docs/design/hotfix.md
+// and docs/design/offline.md.
 package bundle
 
 import (
@@ -9,14 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"regexp"
 	"slices"
 	"strconv"
 
-	"uplevel/internal/digest"
 	"uplevel/internal/hotfix"
-	"uplevel/internal/object"
 	"uplevel/internal/problem"
 	"uplevel/internal/release"
 	"uplevel/internal/trust"
@@ -40,11 +38,10 @@ const (
 // Bundle is an open zip of a hotfix. Nothing in it is proven until [trust.View.Hotfix]
 // has verified its envelope. It is safe for concurrent use as far as its reader is.
 type Bundle struct {
-	r        io.ReaderAt
+	opened
+
 	envelope []byte
 	record   hotfix.Record
-	metadata map[string]member
-	objects  map[digest.Digest]member
 	readme   member
 }
 
@@ -53,22 +50,20 @@ type Bundle struct {
 func Open(r io.ReaderAt, size int64) (*Bundle, error) {
 	b, err := open(r, size)
 	if err != nil {
-		return nil, refuse(err)
+		return nil, ofHotfix().refuse(err)
 	}
 	return b, nil
 }
 
-func refuse(err error) error {
-	return problem.New(problem.Verification, "Get the file again and compare its SHA-256 with the one in the portal.",
-		"Unable to use the zip of the hotfix: %w", err)
-}
-
 func open(r io.ReaderAt, size int64) (*Bundle, error) {
-	members, err := readMembers(r, size)
+	members, err := ofHotfix().readMembers(r, size)
 	if err != nil {
 		return nil, err
 	}
-	b := &Bundle{r: r, metadata: map[string]member{}, objects: map[digest.Digest]member{}}
+	b := &Bundle{opened: newOpened(ofHotfix(), r)}
+	if len(members) > 0 && members[0].name == indexName {
+		return nil, problem.New(problem.Verification, "Run apply-update with it.", "it is an offline update")
+	}
 	if len(members) < 2 || members[0].name != envelopeName || members[1].name != readmeName {
 		return nil, fmt.Errorf("it does not begin with %s and %s", envelopeName, readmeName)
 	}
@@ -128,54 +123,11 @@ func (b *Bundle) Envelope() []byte { return slices.Clone(b.envelope) }
 // message or a file's name, never for acting on it.
 func (b *Bundle) Claimed() hotfix.Record { return b.record }
 
-// Metadata returns a carried metadata file; it makes a Bundle a refresh.Remote. What is
-// not carried is fs.ErrNotExist.
-func (b *Bundle) Metadata(ctx context.Context, file string, limit int64) ([]byte, error) {
-	m, ok := b.metadata[file]
-	if !ok {
-		return nil, fmt.Errorf("metadata %s: %w", file, fs.ErrNotExist)
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	data, err := m.all(b.r, limit)
-	if err != nil {
-		return nil, refuse(err)
-	}
-	return data, nil
-}
-
-// Has reports whether the zip carries the content with that digest.
-func (b *Bundle) Has(sum digest.Digest) bool {
-	_, ok := b.objects[sum]
-	return ok
-}
-
-// Open returns a content, verified as it is read: it ends with digest.ErrMismatch unless
-// it is the one asked for. What is not carried is fs.ErrNotExist.
-func (b *Bundle) Open(ref release.Ref) (io.ReadCloser, error) {
-	stored, _, err := b.Stored(ref.Sum)
-	if err != nil {
-		return nil, err
-	}
-	return object.NewReader(stored, ref.Sum, ref.Size)
-}
-
-// Stored returns a content in its stored form, verified by nobody, and how many bytes
-// that has. What is not carried is fs.ErrNotExist.
-func (b *Bundle) Stored(sum digest.Digest) (io.Reader, int64, error) {
-	m, ok := b.objects[sum]
-	if !ok {
-		return nil, 0, fmt.Errorf("content %s: %w", sum, fs.ErrNotExist)
-	}
-	return m.reader(b.r), m.size, nil
-}
-
 // Check reads every member and refuses, with [problem.Verification], a zip of which any
 // content is not what its record says: before anything is staged.
 func (b *Bundle) Check(ctx context.Context) error {
 	if _, err := b.readme.all(b.r, maxReadme); err != nil {
-		return refuse(err)
+		return b.kind.refuse(err)
 	}
 	for _, ref := range carried(b.record) {
 		if err := ctx.Err(); err != nil {
@@ -190,7 +142,7 @@ func (b *Bundle) Check(ctx context.Context) error {
 			err = errors.Join(err, r.Close())
 		}
 		if err != nil {
-			return refuse(fmt.Errorf("%s%s: %w", objectPrefix, ref.Sum, err))
+			return b.kind.refuse(fmt.Errorf("%s%s: %w", objectPrefix, ref.Sum, err))
 		}
 	}
 	return nil

@@ -45,9 +45,7 @@ func Write(w io.Writer, spec Spec) error {
 	if err := checkMetadata(spec.Metadata); err != nil {
 		return fmt.Errorf("writing the hotfix: %w", err)
 	}
-	out := &writer{when: record.Created}
-	out.zip = zip.NewWriter(&out.sized)
-	out.sized.w = w
+	out := newWriter(w, ofHotfix(), record.Created)
 	out.bytes(envelopeName, spec.Envelope)
 	out.bytes(readmeName, readme(record))
 	for _, f := range spec.Metadata {
@@ -94,15 +92,21 @@ type writer struct {
 	err   error
 }
 
+func newWriter(w io.Writer, k kind, when time.Time) *writer {
+	out := &writer{when: when, sized: sized{w: w, limit: k.zip}}
+	out.zip = zip.NewWriter(&out.sized)
+	return out
+}
+
 // sized refuses to become longer than a zip may be.
 type sized struct {
-	w    io.Writer
-	size int64
+	w           io.Writer
+	size, limit int64
 }
 
 func (s *sized) Write(p []byte) (int, error) {
-	if s.size += int64(len(p)); s.size > MaxZip {
-		return 0, fmt.Errorf("it would be longer than %d bytes", int64(MaxZip))
+	if s.size += int64(len(p)); s.size > s.limit {
+		return 0, fmt.Errorf("it would be longer than %d bytes", s.limit)
 	}
 	return s.w.Write(p)
 }

@@ -11,18 +11,39 @@ import (
 	"strings"
 
 	"uplevel/internal/hotfix"
+	"uplevel/internal/problem"
 	"uplevel/internal/trust"
 )
 
-// Limits of a zip's directory.
 const (
-	maxMembers   = 2*hotfix.MaxFiles + trust.MaxRotations + 16
-	maxDirectory = 4 << 20 // bytes
-	endLength    = 22
-	localLength  = 30
-
+	endLength     = 22
+	centralLength = 46
+	localLength   = 30
 	locatorLength = 20
 )
+
+// kind is one kind of zip: what it is called, what helps, and its limits.
+type kind struct {
+	called, next string
+	zip          int64 // bytes
+	members      int
+	directory    int64 // bytes
+}
+
+func ofHotfix() kind {
+	return kind{
+		called: "the zip of the hotfix", next: "Get the file again and compare its SHA-256 with the one in the portal.",
+		zip: MaxZip, members: 2*hotfix.MaxFiles + trust.MaxRotations + 16, directory: 4 << 20,
+	}
+}
+
+// refuse makes of an error one of kind [problem.Verification].
+func (k kind) refuse(err error) error {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		k.next = p.Next // of another kind of zip
+	}
+	return problem.New(problem.Verification, k.next, "Unable to use %s: %w", k.called, err)
+}
 
 // member is one member: a run of bytes that are not compressed.
 type member struct {
@@ -56,14 +77,14 @@ func (m member) all(r io.ReaderAt, limit int64) ([]byte, error) {
 // readMembers returns the members in their order. The zip must be as [Write] lays it out:
 // members follow one another without a gap, not compressed, and nothing is before,
 // between or after them but their headers and the directory, which agree.
-func readMembers(r io.ReaderAt, size int64) ([]member, error) {
-	directory, err := readEnd(r, size)
+func (k kind) readMembers(r io.ReaderAt, size int64) ([]member, error) {
+	directory, err := k.readEnd(r, size)
 	if err != nil {
 		return nil, err
 	}
 	z, err := zip.NewReader(r, size)
 	if err != nil {
-		return nil, fmt.Errorf("it is no zip of a hotfix: %w", err)
+		return nil, fmt.Errorf("it is no such zip: %w", err)
 	}
 	members := make([]member, 0, len(z.File))
 	next := int64(0)
@@ -71,7 +92,7 @@ func readMembers(r io.ReaderAt, size int64) ([]member, error) {
 		m := member{name: f.Name, offset: next + localLength + int64(len(f.Name)), size: int64(f.UncompressedSize64), crc: f.CRC32} //nolint:gosec // judged below
 		if f.Method != zip.Store || f.Flags != 0 || len(f.Extra) > 0 || f.Comment != "" || f.CompressedSize64 != f.UncompressedSize64 ||
 			m.size < 0 || m.offset > directory || m.size > directory-m.offset {
-			return nil, fmt.Errorf("its member %.200q is not laid out as one of a hotfix", f.Name)
+			return nil, fmt.Errorf("its member %.200q is not laid out as in such a zip", f.Name)
 		}
 		if err := m.checkLocal(r, next); err != nil {
 			return nil, err
@@ -102,9 +123,12 @@ func (m member) checkLocal(r io.ReaderAt, at int64) error {
 
 // readEnd returns where the directory begins, once the end of the zip says that it is
 // bounded and lies right before it. No comment, no second disk, no zip64.
-func readEnd(r io.ReaderAt, size int64) (directory int64, err error) {
-	if size < endLength || size > MaxZip {
-		return 0, fmt.Errorf("it has %d bytes, the limit is %d", size, int64(MaxZip))
+func (k kind) readEnd(r io.ReaderAt, size int64) (directory int64, err error) {
+	if size < endLength {
+		return 0, fmt.Errorf("it has %d bytes and is no such zip", size)
+	}
+	if size > k.zip {
+		return 0, fmt.Errorf("it has %d bytes, the limit is %d", size, k.zip)
 	}
 	end := make([]byte, endLength)
 	if _, err := r.ReadAt(end, size-endLength); err != nil && !errors.Is(err, io.EOF) {
@@ -114,13 +138,34 @@ func readEnd(r io.ReaderAt, size int64) (directory int64, err error) {
 	count, length, at := le.Uint16(end[10:]), int64(le.Uint32(end[12:])), int64(le.Uint32(end[16:]))
 	switch {
 	case !bytes.HasPrefix(end, []byte("PK\x05\x06")) || le.Uint32(end[4:]) != 0 || le.Uint16(end[8:]) != count || le.Uint16(end[20:]) != 0:
-		return 0, errors.New("it does not end as a zip of a hotfix does")
-	case count > maxMembers || length > maxDirectory:
+		return 0, errors.New("it does not end as such a zip does")
+	case int(count) > k.members || length > k.directory:
 		return 0, fmt.Errorf("its directory lists %d members in %d bytes", count, length)
 	case at+length != size-endLength:
 		return 0, errors.New("its directory is not where its end says")
 	}
-	return at, refuseZip64(r, size-endLength)
+	if err := refuseZip64(r, size-endLength); err != nil {
+		return 0, err
+	}
+	return at, checkCount(io.NewSectionReader(r, at, length), length, int(count))
+}
+
+// checkCount walks a directory of so many bytes and wants as many records in it as its end
+// counts, before a reader makes values of them: that counts to 65,535 and then from 0 again,
+// and for a reader of Go's that is good enough.
+func checkCount(r io.ReaderAt, length int64, count int) error {
+	record := make([]byte, centralLength)
+	at, le := int64(0), binary.LittleEndian
+	for range count {
+		if _, err := r.ReadAt(record, at); err != nil || !bytes.HasPrefix(record, []byte("PK\x01\x02")) {
+			return errors.New("its directory is damaged")
+		}
+		at += centralLength + int64(le.Uint16(record[28:])) + int64(le.Uint16(record[30:])) + int64(le.Uint16(record[32:]))
+	}
+	if at != length {
+		return fmt.Errorf("its directory does not list the %d members that its end counts", count)
+	}
+	return nil
 }
 
 // refuseZip64 refuses a pointer to another directory before the end: whoever follows it

@@ -38,6 +38,9 @@ func Parse(text string) (Digest, error) {
 	if d.String() != text {
 		return Digest{}, fmt.Errorf("digest %q: want lower case", text)
 	}
+	if d.IsZero() { // it stands for none: what must be named would pass as what may be absent
+		return Digest{}, errors.New("a digest of zeros names nothing")
+	}
 	return d, nil
 }
 

@@ -134,10 +134,20 @@ func (f *File) CommitNew() error {
 		f.done = true
 		return errors.Join(os.Remove(f.Name()), SyncDir(filepath.Dir(f.name)))
 	default: // a file system without second names
-		if err := os.Rename(f.Name(), f.name); err != nil {
+		if err := renameNew(f.Name(), f.name); errors.Is(err, fs.ErrExist) {
+			return nil
+		} else if err != nil {
 			return err
 		}
 		f.done = true
 		return SyncDir(filepath.Dir(f.name))
 	}
+}
+
+// renameLooking looks whether a name is free before it takes it: all that some systems let do.
+func renameLooking(from, to string) error {
+	if _, err := os.Lstat(to); err == nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: fs.ErrExist}
+	}
+	return os.Rename(from, to)
 }

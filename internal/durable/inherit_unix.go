@@ -8,6 +8,9 @@ import (
 	"syscall"
 )
 
+// noFollow has opening a symbolic link fail.
+const noFollow = syscall.O_NOFOLLOW
+
 // inherit gives what root made the owner and group of the folder it lies in: who owns
 // the folder goes on there without root. Where that cannot be, it stays root's.
 func inherit(path string) {

@@ -229,12 +229,12 @@ func TestRevocation(t *testing.T) {
 // TestRights is the table of every role × every scope × every right.
 func TestRights(t *testing.T) {
 	t.Parallel()
-	all := []Right{MayReport, MayCheck, MayDownload, MayAccept, MayPublish}
+	all := []Right{MayReport, MayCheck, MayDownload, MayAccept, MayPublish, MaySeeFleet}
 	want := map[Role]string{
-		Operator: "1111-", OrganisationAdmin: "1111-", SecurityOfficer: "-1---",
-		SubscriptionManager: "-1---", Support: "-11--", ReleaseEngineer: "111-1", Administrator: "111-1",
+		Operator: "1111-1", OrganisationAdmin: "1111-1", SecurityOfficer: "-1---1",
+		SubscriptionManager: "-1----", Support: "-11---", ReleaseEngineer: "111-11", Administrator: "111-11",
 	}
-	scopes := map[string]string{"": "11111", "update": "1111-", "report": "1----", "publish": "-11-1"}
+	scopes := map[string]string{"": "111111", "update": "1111--", "report": "1-----", "publish": "-11-1-"}
 	for role, roleMay := range want {
 		for scope, scopeMay := range scopes {
 			p := customer()

@@ -33,18 +33,21 @@ const (
 	MayDownload Right = "download"
 	MayAccept   Right = "accept the EULA"
 	MayPublish  Right = "publish"
+	MaySeeFleet Right = "see installations"
 )
 
 func roleRights(role Role) []Right {
 	switch role {
 	case Operator, OrganisationAdmin:
-		return []Right{MayReport, MayCheck, MayDownload, MayAccept}
-	case SecurityOfficer, SubscriptionManager:
+		return []Right{MayReport, MayCheck, MayDownload, MayAccept, MaySeeFleet}
+	case SecurityOfficer:
+		return []Right{MayCheck, MaySeeFleet}
+	case SubscriptionManager:
 		return []Right{MayCheck}
 	case Support:
 		return []Right{MayCheck, MayDownload}
 	case ReleaseEngineer, Administrator:
-		return []Right{MayReport, MayCheck, MayDownload, MayPublish}
+		return []Right{MayReport, MayCheck, MayDownload, MayPublish, MaySeeFleet}
 	}
 	return nil
 }

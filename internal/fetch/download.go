@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"uplevel/internal/api"
@@ -18,9 +19,7 @@ import (
 	"uplevel/internal/release"
 )
 
-// one gets one object. A broken connection is taken up again where it stopped; a URL
-// that is over is renewed. Who gets on may go on: tries are counted from the last that
-// brought much.
+// one gets one object.
 func (f *Fetcher) one(ctx context.Context, j job, ref release.Ref, d api.Delivery) error {
 	file := f.file(ref)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -34,22 +33,47 @@ func (f *Fetcher) one(ctx context.Context, j job, ref release.Ref, d api.Deliver
 	if f.Progress != nil {
 		f.Progress.Item(ref.Sum.String())
 	}
-	if f.has(ref) {
+	if f.whole(ref) {
 		return nil // another tool was faster
 	}
+	return f.persist(ctx, transfer{
+		d:      d,
+		verify: func(file *os.File) error { return verify(file, ref) },
+		wrong:  func(err error) error { return wrongContent(ref, err) },
+		renew: func(ctx context.Context) (api.Delivery, error) {
+			fresh, err := f.deliveries(ctx, j, []release.Ref{ref})
+			if err != nil {
+				return d, err
+			}
+			return fresh[0], nil
+		},
+	}, partial, file)
+}
+
+// transfer is what is downloaded, and what it must be.
+type transfer struct {
+	d      api.Delivery
+	verify func(*os.File) error                        // digest.ErrMismatch: something else came
+	wrong  func(error) error                           // says so
+	renew  func(context.Context) (api.Delivery, error) // gets an address that is good again; nil: there is none
+}
+
+// persist downloads to partial until it is whole, then gives it its name. A broken
+// connection is taken up again where it stopped; an address that is over is renewed. Who
+// gets on may go on: tries are counted from the last that got a good deal further than
+// any before it.
+func (f *Fetcher) persist(ctx context.Context, t transfer, partial, file string) error {
 	m := &meter{progress: f.Progress}
-	wrong := 0 // times that the whole was not what it must be
-	for attempt, renewed := 1, false; ; attempt++ {
-		got, err := f.attempt(ctx, ref, d, partial, m)
-		if errors.Is(err, digest.ErrMismatch) {
-			wrong++
-		}
-		// Begun anew once: a source that breaks off and lies could go on for ever.
-		if wrong > 1 && problem.KindOf(err) != problem.Verification {
-			return errors.Join(wrongContent(ref, err), os.RemoveAll(partial))
-		}
-		if got >= progress {
-			attempt, renewed = 1, false
+	var furthest int64
+	var late atomic.Bool // for so long nothing was got
+	watch := time.AfterFunc(spans*f.stall(), func() { late.Store(true) })
+	defer watch.Stop()
+	for attempt, renewed, anew := 1, false, false; ; attempt++ {
+		reached, err := f.attempt(ctx, t, partial, m)
+		if reached >= furthest+progress {
+			furthest, attempt, renewed = reached, 1, false
+			late.Store(false)
+			watch.Reset(spans * f.stall())
 		}
 		kind := problem.KindOf(err)
 		switch {
@@ -57,28 +81,28 @@ func (f *Fetcher) one(ctx context.Context, j job, ref release.Ref, d api.Deliver
 			return f.keep(partial, file)
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case kind == problem.NotEntitled && !renewed:
+		case kind == problem.NotEntitled && t.renew != nil && !renewed:
 			renewed = true
-			if d, err = f.renew(ctx, j, ref); err != nil {
+			if t.d, err = t.renew(ctx); err != nil {
 				return err
 			}
-		case kind == problem.Verification, kind == problem.NotEntitled, kind == problem.Refused, attempt >= attempts:
+			continue
+		case kind == problem.Verification, kind == problem.NotEntitled, kind == problem.Refused, api.Lasting(err):
 			return err
-		default:
-			wait := time.Duration(attempt) * (400*time.Millisecond + time.Duration(rand.IntN(200))*time.Millisecond) //nolint:gosec // jitter
-			if err := f.pause(ctx, wait); err != nil {
-				return err
+		case errors.Is(err, digest.ErrMismatch):
+			// Begun anew once: a source that breaks off and lies could go on for ever.
+			if anew || attempt >= attempts {
+				return errors.Join(t.wrong(err), os.RemoveAll(partial))
 			}
+			anew, furthest = true, 0
+		case attempt >= attempts, late.Load():
+			return err
+		}
+		wait := time.Duration(attempt) * (400*time.Millisecond + time.Duration(rand.IntN(200))*time.Millisecond) //nolint:gosec // jitter
+		if err := f.pause(ctx, wait); err != nil {
+			return err
 		}
 	}
-}
-
-func (f *Fetcher) renew(ctx context.Context, j job, ref release.Ref) (api.Delivery, error) {
-	fresh, err := f.deliveries(ctx, j, []release.Ref{ref})
-	if err != nil {
-		return api.Delivery{}, err
-	}
-	return fresh[0], nil
 }
 
 // partial returns the name to download to. One tool at a time goes on with the shared
@@ -99,8 +123,8 @@ func (f *Fetcher) partial(file string) (name string, letGo func(), err error) {
 }
 
 // attempt downloads what is missing of the partial file, verifies all of it, and
-// returns the bytes that came.
-func (f *Fetcher) attempt(ctx context.Context, ref release.Ref, d api.Delivery, partial string, m *meter) (int64, error) {
+// returns how far it got.
+func (f *Fetcher) attempt(ctx context.Context, t transfer, partial string, m *meter) (int64, error) {
 	file, err := os.OpenFile(partial, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return 0, cacheTrouble(err)
@@ -110,31 +134,32 @@ func (f *Fetcher) attempt(ctx context.Context, ref release.Ref, d api.Delivery, 
 	if err != nil {
 		return 0, cacheTrouble(err)
 	}
-	if have > d.Size {
+	if have > t.d.Size {
 		have = 0
 	}
-	var got int64
-	if have < d.Size || d.Size == 0 {
-		if got, err = f.download(ctx, file, d, have, m); err != nil {
-			return got, err
+	reached := have
+	if have < t.d.Size || t.d.Size == 0 {
+		if reached, err = f.download(ctx, file, t.d, have, m); err != nil {
+			return reached, err
 		}
 	}
-	err = verify(file, ref)
+	err = t.verify(file)
 	if errors.Is(err, digest.ErrMismatch) {
 		// What was resumed may belong to other stored bytes: the next try begins anew,
 		// and one that was whole is wrong at its source.
 		if err := file.Truncate(0); err != nil {
-			return got, cacheTrouble(err)
+			return 0, cacheTrouble(err)
 		}
 		if have == 0 {
-			return got, errors.Join(wrongContent(ref, err), os.Remove(partial))
+			return 0, errors.Join(t.wrong(err), os.Remove(partial))
 		}
 		return 0, err // what came is of no use
 	}
-	return got, err
+	return reached, err
 }
 
-// download appends from offset on, and is given up when too little comes for a while.
+// download appends from offset on, and is given up when too little comes for a while. It
+// returns how far it got.
 func (f *Fetcher) download(ctx context.Context, file *os.File, d api.Delivery, offset int64, m *meter) (int64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -162,15 +187,15 @@ func (f *Fetcher) download(ctx context.Context, file *os.File, d api.Delivery, o
 	const next = "Check the network, then run the command again; it goes on from here."
 	switch {
 	case err != nil && in.err == nil: // it was writing that failed
-		return n, cacheTrouble(err)
+		return offset + n, cacheTrouble(err)
 	case errors.Is(context.Cause(ctx), errStalled):
-		return n, problem.New(problem.Unreachable, next, "A download stalled: less than %d KiB came in %s: %w", enough>>10, stall, errStalled)
+		return offset + n, problem.New(problem.Unreachable, next, "A download stalled: less than %d KiB came in %s: %w", enough>>10, stall, errStalled)
 	case err != nil:
-		return n, problem.New(problem.Unreachable, next, "A download broke off: %w", err)
+		return offset + n, problem.New(problem.Unreachable, next, "A download broke off: %w", err)
 	case offset+n < d.Size:
-		return n, problem.New(problem.Unreachable, next, "A download ended %d bytes early", d.Size-offset-n)
+		return offset + n, problem.New(problem.Unreachable, next, "A download ended %d bytes early", d.Size-offset-n)
 	}
-	return n, nil
+	return offset + n, nil
 }
 
 var errStalled = errors.New("too slow")
@@ -234,7 +259,7 @@ func verify(file *os.File, ref release.Ref) error {
 }
 
 // keep gives a verified download its name. It is not synced: what a power cut damages
-// is noticed when it is opened, and fetched again.
+// is noticed before it counts as there, and fetched again.
 func (f *Fetcher) keep(partial, file string) error {
 	if err := os.Rename(partial, file); err != nil { //nolint:forbidigo // a cache needs no sync
 		if _, statErr := os.Stat(file); statErr == nil && errors.Is(err, fs.ErrNotExist) {

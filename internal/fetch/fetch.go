@@ -44,6 +44,7 @@ const (
 	atOnce       = 4                // downloads at a time
 	batch        = 1000             // digests asked for in one request
 	attempts     = 5                // times in a row that a download is tried without getting on
+	spans        = 3                // times the stall time that a download is tried without getting on
 	progress     = 1 << 20          // bytes of one try that count as getting on
 	enough       = 60 << 10         // bytes that must come in each span of the stall time
 	defaultStall = 60 * time.Second // and that span
@@ -60,6 +61,8 @@ type Fetcher struct {
 	// Stall is how long a download may bring less than 60 KiB before it is given up and
 	// taken up again; zero means a minute.
 	Stall time.Duration
+	// Now tells how old what kills left is; nil: it stays.
+	Now func() time.Time
 }
 
 // job is what one call is about.
@@ -71,17 +74,17 @@ type job struct {
 // Sizes returns the stored bytes of those refs that are not in the cache.
 func (f *Fetcher) Sizes(ctx context.Context, line release.Line, level int, refs []release.Ref) (int64, error) {
 	var total int64
-	deliveries, err := f.deliveries(ctx, job{line, level}, f.lacking(refs))
+	deliveries, err := f.deliveries(ctx, job{line, level}, lacking(refs, f.has))
 	for _, d := range deliveries {
 		total += d.Size
 	}
 	return total, err
 }
 
-// Fetch gets all of refs into the cache, verified. What is there is not fetched again;
-// after an error what was fetched stays, and the next call goes on from there.
+// Fetch gets all of refs into the cache, verified. What is there, and whole, is not fetched
+// again; after an error what was fetched stays, and the next call goes on from there.
 func (f *Fetcher) Fetch(ctx context.Context, line release.Line, level int, refs []release.Ref) error {
-	missing := f.lacking(refs)
+	missing := lacking(refs, f.whole)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -93,6 +96,7 @@ func (f *Fetcher) Fetch(ctx context.Context, line release.Line, level int, refs 
 	if err := os.MkdirAll(f.Dir, 0o700); err != nil {
 		return cacheTrouble(err)
 	}
+	f.sweep()
 	f.start(deliveries)
 	defer f.done()
 	work, ctx := errgroup.WithContext(ctx)
@@ -108,8 +112,8 @@ func (f *Fetcher) Fetch(ctx context.Context, line release.Line, level int, refs 
 	return work.Wait()
 }
 
-// lacking returns those of refs that are not in the cache, each once.
-func (f *Fetcher) lacking(refs []release.Ref) []release.Ref {
+// lacking returns those of refs that are not there, each once.
+func lacking(refs []release.Ref, there func(release.Ref) bool) []release.Ref {
 	var missing []release.Ref
 	seen := map[digest.Digest]bool{}
 	for _, r := range refs {
@@ -117,7 +121,7 @@ func (f *Fetcher) lacking(refs []release.Ref) []release.Ref {
 			continue
 		}
 		seen[r.Sum] = true
-		if !f.has(r) {
+		if !there(r) {
 			missing = append(missing, r)
 		}
 	}
@@ -128,6 +132,21 @@ func (f *Fetcher) lacking(refs []release.Ref) []release.Ref {
 func (f *Fetcher) has(r release.Ref) bool {
 	info, err := os.Stat(f.file(r))
 	return err == nil && info.Size() > 0
+}
+
+// whole reports whether what was kept of an object is still that. Nothing in the cache is synced,
+// so that a power cut may leave a file of the right size and other bytes. It goes.
+func (f *Fetcher) whole(r release.Ref) bool {
+	file, err := os.Open(f.file(r))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	if err := verify(file, r); err != nil {
+		_ = os.Remove(file.Name()) // one that stays has the new one renamed over it
+		return false
+	}
+	return true
 }
 
 func (f *Fetcher) file(r release.Ref) string {
@@ -194,6 +213,10 @@ func (f *Fetcher) Open(ref release.Ref) (io.ReadCloser, error) {
 	}
 	return &content{ReadCloser: r, file: file}, nil
 }
+
+// Stored returns an object of the cache in its stored form, verified by nobody, or an
+// error that is fs.ErrNotExist.
+func (f *Fetcher) Stored(ref release.Ref) (io.ReadCloser, error) { return os.Open(f.file(ref)) }
 
 // content removes its file from the cache when that turns out to be damaged.
 type content struct {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -493,6 +495,62 @@ func TestServiceWithoutRanges(t *testing.T) {
 	}
 }
 
+// TestNoRangesAndCutsEnd: a source that begins anew each time and breaks off after a
+// megabyte never gets on, however much it sends.
+func TestNoRangesAndCutsEnd(t *testing.T) {
+	t.Parallel()
+	s := newSource()
+	ref := s.add(t, noise(3*progress))
+	s.body = func(_ digest.Digest, stored []byte, offset int64) (io.Reader, error) {
+		if len(s.fetched[ref.Sum]) > 50 {
+			return nil, problem.New(problem.Refused, "stop", "asked 50 times")
+		}
+		if offset > 0 {
+			return nil, fmt.Errorf("resuming: %w", api.ErrRange)
+		}
+		return io.MultiReader(bytes.NewReader(stored[:progress+progress/2]), broken{}), nil
+	}
+	wantProblem(t, newFetcher(t, s).Fetch(t.Context(), line, 0, []release.Ref{ref}), problem.Unreachable, "broke off")
+}
+
+// TestWhatLastsIsNotRepeated has a portal, and a service that wants to be left alone for an
+// hour, asked once.
+func TestWhatLastsIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for want, answer := range map[string]http.HandlerFunc{
+		"captive portal": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>log in</html>") },
+		"Wait 1h0m0s": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		},
+		"status 404": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
+	} {
+		var asked atomic.Int32
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			answer(w, r)
+		}))
+		t.Cleanup(server.Close)
+		s := newSource()
+		ref := s.add(t, noise(100))
+		f := newFetcher(t, asking{s, &api.Client{Base: server.URL, HTTP: server.Client()}})
+		wantProblem(t, f.Fetch(t.Context(), line, 0, []release.Ref{ref}), problem.Unreachable, want)
+		if n := asked.Load(); n != 1 {
+			t.Errorf("%s: asked %d times", want, n)
+		}
+	}
+}
+
+// asking is a source whose objects a client gets.
+type asking struct {
+	*source
+	client *api.Client
+}
+
+func (a asking) Object(ctx context.Context, url string, offset int64) (io.ReadCloser, int64, error) {
+	return a.client.Object(ctx, url, offset)
+}
+
 // TestBombs: what claims or sends more than was signed costs no more than was signed.
 func TestBombs(t *testing.T) {
 	t.Parallel()
@@ -594,8 +652,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestDamagedCache: what went wrong in the cache since is refused, forgotten and
-// fetched again.
+// TestDamagedCache: what went wrong in the cache before a fetch is fetched again, whatever it
+// became; what went wrong after it is refused and forgotten.
 func TestDamagedCache(t *testing.T) {
 	t.Parallel()
 	s := newSource()
@@ -615,11 +673,17 @@ func TestDamagedCache(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(f.file(ref), damage(data), 0o600); err != nil {
+		if err := os.WriteFile(f.file(ref), damage(bytes.Clone(data)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if name == "power cut" { // noticed before it is opened
+		if err := f.Fetch(t.Context(), line, 0, []release.Ref{ref}); err != nil || !bytes.Equal(read(t, f, ref), content) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if name == "power cut" { // there is nothing to open
 			continue
+		}
+		if err := os.WriteFile(f.file(ref), damage(bytes.Clone(data)), 0o600); err != nil {
+			t.Fatal(err)
 		}
 		r, err := f.Open(ref)
 		if err != nil {

@@ -5,10 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"time"
 
 	"uplevel/internal/api"
 	"uplevel/internal/bundle"
@@ -54,77 +52,34 @@ func (f *Fetcher) Hotfix(ctx context.Context, zips Zips, h api.Hotfix) (string, 
 		return "", err
 	}
 	defer letGo()
-	if isZip(file, ref) == nil {
-		return file, nil
+	if there, err := os.Open(file); err == nil {
+		err = errors.Join(isZip(there, ref), there.Close())
+		if err == nil {
+			return file, nil
+		}
 	}
-	f.start([]api.Delivery{{Size: h.Size}})
+	d := api.Delivery{Size: h.Size}
+	f.start([]api.Delivery{d})
 	defer f.done()
-	return file, own.zip(ctx, ref, partial, file)
-}
-
-// zip downloads to partial until it is whole, then gives it its name.
-func (f *Fetcher) zip(ctx context.Context, ref release.Ref, partial, file string) error {
-	m := &meter{progress: f.Progress}
-	for attempt := 1; ; attempt++ {
-		got, err := f.more(ctx, ref, partial, m)
-		if got >= progress {
-			attempt = 1
-		}
-		kind := problem.KindOf(err)
-		switch {
-		case err == nil:
-			return f.keep(partial, file)
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case kind != problem.Unreachable && !errors.Is(err, digest.ErrMismatch), attempt >= attempts:
-			return err
-		}
-		wait := time.Duration(attempt) * (400*time.Millisecond + time.Duration(rand.IntN(200))*time.Millisecond) //nolint:gosec // jitter
-		if err := f.pause(ctx, wait); err != nil {
-			return err
-		}
-	}
-}
-
-// more downloads what is missing of a zip and judges all of it; a wrong one is removed.
-func (f *Fetcher) more(ctx context.Context, ref release.Ref, partial string, m *meter) (int64, error) {
-	file, err := os.OpenFile(partial, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return 0, cacheTrouble(err)
-	}
-	defer file.Close()
-	have, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return 0, cacheTrouble(err)
-	}
-	if have > ref.Size {
-		have = 0
-	}
-	var got int64
-	if have < ref.Size {
-		if got, err = f.download(ctx, file, api.Delivery{Size: ref.Size}, have, m); err != nil {
-			return got, err
-		}
-	}
-	if err := isZip(partial, ref); err != nil {
-		wrong := problem.New(problem.Verification, "Run the command again; if it stays, tell your vendor.",
-			"The hotfix from the service is not the one that it lists: %w", err)
-		return got, errors.Join(wrong, os.Remove(partial))
-	}
-	return got, nil
+	return file, own.persist(ctx, transfer{
+		d:      d,
+		verify: func(file *os.File) error { return isZip(file, ref) },
+		wrong: func(err error) error {
+			return problem.New(problem.Verification, "Run the command again; if it stays, tell your vendor.",
+				"The hotfix from the service is not the one that it lists: %w", err)
+		},
+	}, partial, file)
 }
 
 // isZip compares a file with its digest.
-func isZip(name string, ref release.Ref) error {
-	f, err := os.Open(name)
-	if err != nil {
-		return err
+func isZip(file *os.File, ref release.Ref) error {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return cacheTrouble(err)
 	}
-	defer f.Close()
 	h := sha256.New()
-	n, err := io.Copy(h, f)
+	n, err := io.Copy(h, file)
 	if err != nil {
-		return err
+		return cacheTrouble(err)
 	}
 	if n != ref.Size || digest.Digest(h.Sum(nil)) != ref.Sum {
 		return digest.ErrMismatch

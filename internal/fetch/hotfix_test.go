@@ -82,3 +82,15 @@ func TestHotfixesAreResumedAndJudged(t *testing.T) {
 		}
 	}
 }
+
+// TestAZipThatLiesIsNotFetchedForEver has megabytes come that are not what was listed.
+func TestAZipThatLiesIsNotFetchedForEver(t *testing.T) {
+	t.Parallel()
+	z := &zips{data: noise(3 * progress), most: 2 * progress}
+	f := &Fetcher{Dir: t.TempDir(), Pause: func(context.Context, time.Duration) error { return nil }}
+	_, err := f.Hotfix(t.Context(), z, api.Hotfix{Name: "Bank-hf1", Size: int64(len(z.data)), SHA256: digest.Of([]byte("another"))})
+	wantProblem(t, err, problem.Verification, "not the one that it lists")
+	if len(z.offsets) > 4 {
+		t.Errorf("asked at %v", z.offsets)
+	}
+}

@@ -1,10 +1,9 @@
-// Package fleet holds what installations tell of themselves after a change, and the
-// store that keeps it. An installation is named by a keyed hash that it computes anew
+// Package fleet holds what installations tell of themselves, what is known of each from
+// that, and the store that keeps it: docs/design/report.md. An installation is named by a keyed hash that it computes anew
 // at each report; nothing here is ever stored on the installation.
 package fleet
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,19 +13,21 @@ import (
 	"uplevel/internal/release"
 )
 
-// Bounds of a report's texts, in bytes.
+// Bounds of a report: of its texts, in bytes, and of its list.
 const (
 	maxInstallation = 64
 	maxHost         = 255
 	maxWord         = 40
-	maxHotfixes     = 100
+	MaxHotfix       = 200
+	MaxHotfixes     = 100
 )
 
 // Report is what an installation tells. Its fields are those of the report that
 // crosses the network.
 type Report struct {
-	Installation string // keyed hash
-	Host         string // only when the operator asked for it
+	Made         time.Time // by the installation's clock; zero: not told
+	Installation string    // keyed hash
+	Host         string    // only when the operator asked for it
 	Product      string
 	Version      string
 	Channel      string
@@ -34,6 +35,7 @@ type Report struct {
 	Hotfixes     []string
 	Customised   int    // files that the operator changed
 	Missing      int    // files that are missing
+	DriftUnknown bool   // the two counts were not taken
 	Operation    string // update, revert, report, …
 	Outcome      string // problem kind, or ok
 	FromLevel    int
@@ -58,14 +60,19 @@ func (r Report) Check() error {
 		return errors.New("report: level is out of bounds")
 	case r.Customised < 0 || r.Missing < 0:
 		return errors.New("report: counts below zero")
-	case len(r.Hotfixes) > maxHotfixes:
-		return fmt.Errorf("report: %d hotfixes, the limit is %d", len(r.Hotfixes), maxHotfixes)
+	case len(r.Hotfixes) > MaxHotfixes:
+		return fmt.Errorf("report: %d hotfixes, the limit is %d", len(r.Hotfixes), MaxHotfixes)
 	case r.Operation == "" || r.Outcome == "":
 		return errors.New("report: operation or outcome is missing")
 	}
-	for _, text := range append([]string{r.Operation, r.Outcome, r.Tool, r.OS}, r.Hotfixes...) {
+	for _, text := range []string{r.Operation, r.Outcome, r.Tool, r.OS} {
 		if len(text) > maxWord || !printable(text) {
 			return fmt.Errorf("report: text %.60q is too long or not printable", text)
+		}
+	}
+	for _, name := range r.Hotfixes {
+		if len(name) > MaxHotfix || !printable(name) {
+			return fmt.Errorf("report: hotfix %.60q is too long or not printable", name)
 		}
 	}
 	if len(r.Host) > maxHost || !printable(r.Host) {
@@ -76,21 +83,4 @@ func (r Report) Check() error {
 
 func printable(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
-}
-
-// Installation is what is known of one installation: its last report.
-type Installation struct {
-	Report
-	Organisation string
-	First, Last  time.Time // of its reports
-	Reports      int       // how many came
-}
-
-// Store keeps reports by organisation. A report acknowledged is kept.
-type Store interface {
-	// AddReport stores a report and makes it the installation's last, unless a later
-	// one is there already.
-	AddReport(ctx context.Context, organisation string, at time.Time, r Report) error
-	// Installations returns an organisation's installations by product, version and id.
-	Installations(ctx context.Context, organisation string) ([]Installation, error)
 }

@@ -131,7 +131,7 @@ func (j *homeJudge) litter() {
 		}
 		name := d.Name()
 		switch {
-		case (name == ".uplevel-staging" || p == j.path("updates/staging")) && d.IsDir():
+		case (strings.HasPrefix(name, ".uplevel-staging-") || p == j.path("updates/staging")) && d.IsDir():
 			if !waits {
 				j.find("%s is left", p)
 			}

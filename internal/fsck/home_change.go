@@ -80,9 +80,10 @@ func (j *homeJudge) stale(state homeState) {
 	}
 }
 
-// lost names a file whose content a change replaced, when the store does not hold it.
+// lost names a file whose content a change replaced, when the store does not hold it. What
+// could not be read has no digest: nobody has it.
 func (j *homeJudge) lost(path string, before, after *homeEntry) {
-	if before == nil || before.Kind != "file" || after != nil && after.Sum == before.Sum {
+	if before == nil || before.Kind != "file" || before.Sum == "" || after != nil && after.Sum == before.Sum {
 		return
 	}
 	if _, err := os.Lstat(j.path("updates/store/" + before.Sum)); err != nil {

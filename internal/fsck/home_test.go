@@ -14,7 +14,7 @@ import (
 )
 
 // soundHome is an installation at level 3 with one file, one folder and one link.
-func soundHome(t *testing.T) string {
+func soundHome(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	put := func(name, content string) {
@@ -76,7 +76,7 @@ func TestEachDamageIsFound(t *testing.T) {
 		"journal left":       write("updates/COMMITTING", "{}"),
 		"lock left":          write("updates/lock", ""),
 		"staging left":       write("updates/staging/new-1", ""),
-		"mount staging left": write("bin/.uplevel-staging/new-1", ""),
+		"mount staging left": write("bin/.uplevel-staging-1/new-1", ""),
 		"partial left":       write("updates/.state.json.partial-1", ""),
 		"foreign object":     write("updates/store/"+strings.Repeat("0", 64), "no zstd"),
 		"config disagrees":   write("updates/config.json", `{"update-level": "2"}`),

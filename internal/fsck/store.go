@@ -46,6 +46,7 @@ func (f StoreFinding) String() string {
 // StoreReport is what [Store.Judge] found.
 type StoreReport struct {
 	Roles, Levels, Objects, Hotfixes int
+	Tools                            int   // programs of the update tool
 	Bytes                            int64 // of decoded objects
 	Findings                         []StoreFinding
 }
@@ -57,9 +58,16 @@ func (r StoreReport) Damaged() bool {
 
 // Store is a service's store to judge: database, metadata and objects.
 type Store struct {
-	Rows  StoreRows
+	Rows  StoreRows // as of one instant, best: what is published meanwhile is not judged then
 	Blobs StoreBlobs
 	Now   time.Time
+
+	// Later sees what was written since Rows, for telling what is under way from damage;
+	// nil: Rows.
+	Later StoreRows
+	// Wait pauses before a second look at a copy that the service may be writing just now;
+	// nil: there is no second look.
+	Wait func(context.Context) error
 }
 
 // storeJudge is one judgement at work.
@@ -85,7 +93,7 @@ type storeWanted struct {
 func (s Store) Judge(ctx context.Context) (StoreReport, error) {
 	j := &storeJudge{Store: s, wanted: map[string]storeWanted{}, roles: map[string]storeRole{}, signed: map[string]storeLevel{}}
 	for _, step := range []func(context.Context) error{
-		j.database, j.audit, j.metadata, j.levels, j.catalogue, j.hotfixes, j.objects,
+		j.database, j.audit, j.metadata, j.levels, j.tools, j.catalogue, j.hotfixes, j.objects,
 	} {
 		if err := step(ctx); err != nil {
 			return j.report, err
@@ -177,6 +185,11 @@ func storeBadRows() []string {
 		`SELECT 'token of no user', id FROM tokens WHERE user_id NOT IN (SELECT id FROM users)`,
 		`SELECT 'subscription of no organisation', id FROM subscriptions WHERE organisation NOT IN (SELECT id FROM organisations)`,
 		`SELECT 'acceptance of no EULA', version FROM eula_acceptances WHERE version NOT IN (SELECT version FROM eulas)`,
+		`SELECT 'acceptance of no organisation', version FROM eula_acceptances WHERE organisation NOT IN (SELECT id FROM organisations)`,
+		`SELECT 'report of no organisation', id FROM reports WHERE organisation <> '' AND organisation NOT IN (SELECT id FROM organisations)`,
+		`SELECT 'installation of no organisation', id FROM installations WHERE organisation <> '' AND organisation NOT IN (SELECT id FROM organisations)`,
+		`SELECT 'report of no installation', r.id FROM reports r
+		WHERE NOT EXISTS (SELECT 1 FROM installations i WHERE i.organisation = r.organisation AND i.id = r.installation)`,
 		`SELECT 'hotfix of no organisation', name FROM hotfixes WHERE organisation NOT IN (SELECT id FROM organisations)`,
 		`SELECT 'installation without a report', i.id FROM installations i
 		WHERE NOT EXISTS (SELECT 1 FROM reports r WHERE r.organisation = i.organisation AND r.installation = i.id)`,
@@ -198,6 +211,7 @@ func storeTexts() []string {
 	return []string{
 		`SELECT 'report that cannot be read', id, report FROM reports`,
 		`SELECT 'installation whose report cannot be read', id, report FROM installations`,
+		`SELECT 'installation whose changes cannot be read', id, about FROM installations`,
 		`SELECT 'setting that cannot be read', name, value FROM settings WHERE name = 'vendor'`,
 	}
 }

@@ -136,7 +136,7 @@ func (j *storeJudge) metadata(ctx context.Context) error {
 		if len(j.roles) > 0 {
 			j.damage("metadata", "there is no root")
 		}
-		return nil
+		return j.orphaned(ctx)
 	}
 	root := roots[len(roots)-1].signed
 	j.rootChain(roots)
@@ -268,45 +268,6 @@ func (j *storeJudge) versions() {
 			j.damage("metadata snapshot", "it names %s, which is missing", name)
 		}
 	}
-}
-
-// copies compares every kept file with its copy in the object store.
-func (j *storeJudge) copies(ctx context.Context, kept []storeRole, root storeSigned) error {
-	for _, r := range kept {
-		where := "object store metadata/" + r.file
-		copied, err := j.read(ctx, "metadata/"+r.file, 64<<20)
-		switch {
-		case isAbsent(err):
-			j.damage(where, "the copy is missing; a start of the service makes it again")
-		case err != nil:
-			return fmt.Errorf("reading metadata/%s: %w", r.file, err)
-		case bytes.Equal(copied, r.body):
-		case r.role == "timestamp" && goodSignatures(copied, root.Keys, root.Roles["timestamp"]) > 0:
-			j.note(where, "the copy is another one: the service may have signed a new one just now")
-		default:
-			j.damage(where, "the copy differs from the database")
-		}
-	}
-	return j.behind(ctx)
-}
-
-// behind looks for copies of versions that come after the current ones: the database
-// was restored from a backup.
-func (j *storeJudge) behind(ctx context.Context) error {
-	for _, role := range slices.Sorted(maps.Keys(j.roles)) {
-		if role == "timestamp" || role == "snapshot" {
-			continue // their versions do not follow one another
-		}
-		next := fmt.Sprintf("metadata/%d.%s.json", j.roles[role].version+1, role)
-		_, err := j.read(ctx, next, 64<<20)
-		switch {
-		case err == nil:
-			j.damage("object store "+next, "it was published and is not in the database; a start of the service takes it")
-		case !isAbsent(err):
-			return fmt.Errorf("reading %s: %w", next, err)
-		}
-	}
-	return nil
 }
 
 // canonicalJSON writes a JSON value as TUF signs it: keys sorted, no white space, only

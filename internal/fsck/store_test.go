@@ -26,6 +26,7 @@ import (
 	"uplevel/internal/object"
 	"uplevel/internal/release"
 	"uplevel/internal/sqlstore"
+	"uplevel/internal/trust"
 	"uplevel/internal/trust/online"
 	"uplevel/internal/trust/trusttest"
 )
@@ -73,7 +74,7 @@ type store struct {
 	repo  *trusttest.Repo
 }
 
-func newStore(t *testing.T) store {
+func newStore(t *testing.T, more ...func(*trusttest.Repo)) store {
 	t.Helper()
 	s := store{blobs: blobs{}, repo: trusttest.New(t, storeNow)}
 	path := filepath.Join(t.TempDir(), "uplevel.db")
@@ -88,6 +89,9 @@ func newStore(t *testing.T) store {
 	s.delegateHotfixes()
 	s.repo.AddLevel(shop, 0)
 	s.repo.AddLevel(shop, 1)
+	for _, add := range more {
+		add(s.repo)
+	}
 	s.repo.PublishOnline()
 	for _, content := range s.repo.Objects {
 		s.blobs.put(t, content)
@@ -99,7 +103,10 @@ func newStore(t *testing.T) store {
 	s.addHotfix(t, db, o.ID)
 	_, err = db.AddUser(t.Context(), by, entitlement.User{Organisation: o.ID, Email: "kim@bank.example", Role: entitlement.Operator}, "")
 	ok(t, err)
-	ok(t, db.AddReport(t.Context(), o.ID, storeNow, fleet.Report{Installation: strings.Repeat("a", 32), Product: "shop", Version: "1.0", Channel: "full", Operation: "update", Outcome: "ok"}))
+	_, err = db.AddReports(t.Context(), o.ID, []fleet.Told{{Received: storeNow, Report: fleet.Report{
+		Installation: strings.Repeat("a", 32), Product: "shop", Version: "1.0", Channel: "full", Operation: "update", Outcome: "ok",
+	}}})
+	ok(t, err)
 	ok(t, db.Close())
 	s.sql, err = sql.Open("sqlite", path)
 	ok(t, err)
@@ -243,10 +250,26 @@ func TestPlantedDamage(t *testing.T) {
 		"vendor damaged":           {func(t *testing.T, s store) { s.exec(t, `INSERT INTO settings (name, value) VALUES ('vendor', '{')`) }, "setting that cannot be read: vendor"},
 		"superseded copy changed":  {func(_ *testing.T, s store) { s.blobs["metadata/1.root.json"] = []byte("{}") }, "metadata/1.root.json: the copy differs"},
 		"database behind":          {func(_ *testing.T, s store) { s.blobs["metadata/3.targets.json"] = []byte("{}") }, "it was published and is not in the database"},
+		"database far behind":      {func(_ *testing.T, s store) { s.blobs["metadata/5.targets.json"] = []byte("{}") }, "metadata/5.targets.json: it was published and is not in the database"},
+		"a gap in the copies":      {func(_ *testing.T, s store) { s.blobs["metadata/5.targets.json"] = []byte("{}") }, "metadata/4.targets.json: it was published, and neither"},
+		"a product that is new":    {func(_ *testing.T, s store) { s.blobs["metadata/1.product.till.json"] = []byte("{}") }, "metadata/1.product.till.json: it was published and is not"},
+		"a copy never made": {func(_ *testing.T, s store) {
+			s.repo.Roles["product.shop"].Signed.Version++ // published, and neither database nor copy has it
+			s.repo.PublishOnline()
+			s.blobs["metadata/"+trust.FileName("snapshot", s.repo.Snapshot.Signed.Version)] = s.repo.Current("snapshot")
+		}, "2.product.shop.json: snapshot 3 lists it, and neither"},
 		"copy of the timestamp": {func(_ *testing.T, s store) {
 			s.blobs["metadata/timestamp.json"] = bytes.ReplaceAll(s.blobs["metadata/timestamp.json"], []byte("202"), []byte("203"))
 		}, "metadata/timestamp.json: the copy differs"},
-		"report lost": {func(t *testing.T, s store) { s.exec(t, `DELETE FROM reports`) }, "installation without a report"},
+		"report of nobody":       {func(t *testing.T, s store) { s.exec(t, `UPDATE reports SET organisation = 'org_x'`) }, "report of no organisation"},
+		"installation of nobody": {func(t *testing.T, s store) { s.exec(t, `UPDATE installations SET organisation = 'org_x'`) }, "installation of no organisation"},
+		"installation lost":      {func(t *testing.T, s store) { s.exec(t, `DELETE FROM installations`) }, "report of no installation"},
+		"acceptance of nobody": {func(t *testing.T, s store) {
+			s.exec(t, `INSERT INTO eulas (version, body, required_from, created) VALUES ('1', 'text', 0, 0)`)
+			s.exec(t, `INSERT INTO eula_acceptances (organisation, version, accepted_by, accepted_at, address) VALUES ('org_x', '1', 'x', 0, '')`)
+		}, "acceptance of no organisation"},
+		"all metadata lost": {func(t *testing.T, s store) { s.exec(t, `DELETE FROM metadata`) }, "the database was lost"},
+		"report lost":       {func(t *testing.T, s store) { s.exec(t, `DELETE FROM reports`) }, "installation without a report"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -323,4 +346,47 @@ func ok(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestAPublicationUnderWayIsNoDamage judges while the service publishes: a copy that it makes
+// just now, and a copy of what the database got since the judgement began.
+func TestAPublicationUnderWayIsNoDamage(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	late := "metadata/timestamp.json"
+	copied := s.blobs[late]
+	delete(s.blobs, late)
+	s.blobs["metadata/3.targets.json"] = []byte("{}")
+	waited := 0
+	judge := fsck.Store{Rows: s.sql, Later: s.sql, Blobs: s.blobs, Now: storeNow, Wait: func(context.Context) error {
+		waited++
+		s.blobs[late] = copied
+		return nil
+	}}
+	report, err := judge.Judge(t.Context())
+	ok(t, err)
+	if text := fmt.Sprint(report.Findings); waited != 1 || strings.Contains(text, late) || !strings.Contains(text, "3.targets.json") {
+		t.Errorf("waited %d times: %s", waited, text)
+	}
+	s.exec(t, `INSERT INTO metadata (role, version, file, body, current, changed) VALUES ('targets', 3, '3.targets.json', '{}', 0, 0)`)
+	judge.Rows = before{s.sql}
+	report, err = judge.Judge(t.Context())
+	ok(t, err)
+	if report.Damaged() {
+		t.Errorf("findings %v", report.Findings)
+	}
+	delete(s.blobs, late) // and for good
+	judge.Wait = func(context.Context) error { return nil }
+	report, err = judge.Judge(t.Context())
+	ok(t, err)
+	if !strings.Contains(fmt.Sprint(report.Findings), "the copy is missing") {
+		t.Errorf("findings %v", report.Findings)
+	}
+}
+
+// before is the database as it was before targets 3.
+type before struct{ *sql.DB }
+
+func (b before) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return b.DB.QueryContext(ctx, strings.Replace(query, "FROM metadata ", "FROM metadata WHERE file <> '3.targets.json' ", 1), args...)
 }

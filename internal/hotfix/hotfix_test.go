@@ -307,3 +307,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestARecordOfCountlessFilesIsNotRead: 4 MB of empty files took 150 MB before their number
+// was looked at.
+func TestARecordOfCountlessFilesIsNotRead(t *testing.T) {
+	t.Parallel()
+	text := `{"format":1,"files":[` + strings.Repeat("{},", 1<<20) + "{}]}"
+	if _, err := hotfix.Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), "values") {
+		t.Error(err)
+	}
+}

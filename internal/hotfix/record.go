@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"uplevel/internal/bounded"
 	"uplevel/internal/digest"
 	"uplevel/internal/manifest"
 	"uplevel/internal/release"
@@ -24,6 +25,9 @@ const (
 	MaxBytes = 4 << 20 // of the canonical JSON
 	MaxFiles = 10_000
 	maxNeeds = 1000
+
+	// maxValues bounds what a record is made into: a file has 23 at most.
+	maxValues = 23*MaxFiles + 50_000
 )
 
 // Record is what the vendor signs. The embedded update says what it is for; its own list
@@ -229,7 +233,7 @@ func Parse(data []byte) (Record, error) {
 		return Record{}, fmt.Errorf("hotfix of %d bytes, the limit is %d", len(data), MaxBytes)
 	}
 	var r Record
-	if err := json.Unmarshal(data, &r); err != nil {
+	if err := bounded.JSON(data, maxValues, &r); err != nil {
 		return Record{}, fmt.Errorf("hotfix: %w", err)
 	}
 	text, err := r.Bytes()

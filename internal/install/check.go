@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 
+	"uplevel/internal/copytree"
 	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
 	"uplevel/internal/problem"
@@ -21,8 +23,8 @@ const (
 	ownNeed      = 4 << 20 // journal, state, history, documents
 )
 
-// DiskNeed returns the bytes that must be free on the home's file systems for a plan,
-// and how they are computed.
+// DiskNeed returns the bytes that must be free on all file systems for a plan, and how they
+// are computed.
 func (h *Home) DiskNeed(p *plan.Plan, x Extra) (int64, string, error) {
 	var results, replaced, operations int64
 	for _, o := range p.Outcomes {
@@ -44,7 +46,19 @@ func (h *Home) DiskNeed(p *plan.Plan, x Extra) (int64, string, error) {
 	need := results + replaced + operations*perOperation + ownNeed
 	formula := fmt.Sprintf("%d new content + %d replaced content kept for going back + %d changes × %d + %d for the tool",
 		results, replaced, operations, perOperation, ownNeed)
-	return need, formula, nil
+	copied, err := h.backupNeed(x)
+	if copied > 0 {
+		formula += fmt.Sprintf(" + %d for the full copy", copied)
+	}
+	return need + copied, formula, err
+}
+
+// backupNeed returns what a full copy takes on its disk; 0 where none is wanted.
+func (h *Home) backupNeed(x Extra) (int64, error) {
+	if x.Backup == "" {
+		return 0, nil
+	}
+	return copytree.Size(h.root, notBackedUp)
 }
 
 func sizeOf(e *manifest.Entry) int64 {
@@ -61,8 +75,8 @@ func (h *Home) Check(p *plan.Plan, x Extra) error {
 	if err := h.checkBackup(x.Backup); err != nil {
 		return err
 	}
-	if _, err := h.readConfig(); err != nil {
-		return damagedConfig(err) // it is written anew, and nothing in it may be lost
+	if err := h.checkConfig(); err != nil {
+		return err
 	}
 	m, err := h.findMounts()
 	if err != nil {
@@ -161,31 +175,63 @@ func (h *Home) checkSides(o plan.Outcome, ours map[string]bool) error {
 }
 
 // checkDisk compares what each file system must take with what is free on it: results
-// go to the file system of their target, all else to that of updates/.
+// go to the file system of their target, a full copy to that of its folder, all else to that
+// of updates/. Blocks that a copy may share count in full: whether it can is known afterwards.
 func (h *Home) checkDisk(p *plan.Plan, x Extra, m mounts) error {
 	total, formula, err := h.DiskNeed(p, x)
 	if err != nil {
 		return err
 	}
-	own := m.of(stagingDir)
+	own := h.abs(m.of(stagingDir))
 	need := map[string]int64{own: total}
 	for _, o := range p.Outcomes {
-		if at := m.of(o.Path); o.Action.Changes() && at != own {
+		if at := h.abs(m.of(o.Path)); o.Action.Changes() && at != own {
 			need[at] += sizeOf(o.Result) + perOperation
 			need[own] -= sizeOf(o.Result)
 		}
 	}
+	copied, err := h.backupNeed(x)
+	if err != nil {
+		return err
+	}
+	need[own] -= copied
+	if copied > 0 {
+		backup, err := filepath.Abs(x.Backup)
+		if err != nil {
+			return err
+		}
+		need[diskOf(backup, slices.Sorted(maps.Keys(need)))] += copied
+	}
 	for _, at := range slices.Sorted(maps.Keys(need)) {
-		free, err := freeBytes(h.abs(at))
+		free, err := freeBytes(at)
 		if err != nil {
 			return fmt.Errorf("asking for the free space: %w", err)
 		}
 		if free < need[at] {
 			return problem.New(problem.Refused, "Free some space, then run the command again.",
-				"Insufficient disk space: %d bytes are free in %s, %d are needed (in all: %s)", free, h.abs(at), need[at], formula)
+				"Insufficient disk space: %d bytes are free in %s, %d are needed (in all: %s)", free, at, need[at], formula)
 		}
 	}
 	return nil
+}
+
+// diskOf returns which of folders lies on the same disk as dir, or where dir will lie.
+func diskOf(dir string, folders []string) string {
+	at := existing(dir)
+	i := slices.IndexFunc(folders, func(f string) bool { return sameDisk(at, f) })
+	if i < 0 {
+		return at
+	}
+	return folders[i]
+}
+
+// existing returns the absolute folder dir, or the nearest above it that is there.
+func existing(dir string) string {
+	for at := followed(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil || filepath.Dir(at) == at {
+			return at
+		}
+	}
 }
 
 func (h *Home) checkBackup(dir string) error {
@@ -196,15 +242,25 @@ func (h *Home) checkBackup(dir string) error {
 	if err != nil {
 		return err
 	}
-	home, err := filepath.EvalSymlinks(h.dir)
+	is, err := Inside(abs, h.dir)
 	if err != nil {
 		return err
 	}
-	if inside(abs, h.dir) || inside(followed(abs), home) {
-		return problem.New(problem.Refused, "Name a folder outside the product with --backup.",
+	if is {
+		return problem.New(problem.Refused, "Name a folder outside the product with --backup, or none with --backup ''.",
 			"Backup directory %s cannot be inside the product directory %s", abs, h.dir)
 	}
 	return nil
+}
+
+// Inside reports whether the absolute path, which need not exist, is dir or lies in it, as
+// written or with links followed.
+func Inside(path, dir string) (bool, error) {
+	target, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false, err
+	}
+	return inside(path, dir) || inside(followed(path), target), nil
 }
 
 func inside(path, dir string) bool {

@@ -1,13 +1,10 @@
 package install
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +12,6 @@ import (
 	"uplevel/internal/durable"
 	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
-	"uplevel/internal/release"
 )
 
 // Committed says what a commit did beyond its plan.
@@ -50,14 +46,21 @@ func (h *Home) Commit(ctx context.Context) (Committed, error) {
 		Format: 1, ID: p.ID, Direction: forward,
 		What: fmt.Sprintf("%s %s → %s", p.Plan.Kind, h.state.Line().LevelName(p.Plan.From.Level), p.Plan.Line().LevelName(p.Plan.To.Level)),
 	}}
-	err = c.build()
+	backup, err := h.backUp(ctx, p)
+	if err == nil {
+		err = c.build()
+	}
 	if err == nil {
 		err = ctx.Err()
 	}
+	if err == nil {
+		err = backup.keep(h, p)
+	}
 	if err != nil {
+		backup.drop()
 		return Committed{}, h.standing(errors.Join(err, h.dropUnheld()))
 	}
-	return c.commit()
+	return backup.after(c.commit())
 }
 
 type committer struct {
@@ -91,6 +94,9 @@ func (c *committer) build() error {
 		return err
 	}
 	if err := c.secondNames(); err != nil {
+		return err
+	}
+	if err := c.identify(); err != nil {
 		return err
 	}
 	if c.journal.Staging, err = c.existing(); err != nil {
@@ -153,7 +159,7 @@ func (c *committer) decide(o plan.Outcome) (plan.Outcome, error) {
 // takeFinal stages a copy of F.final; the file itself goes with the other side files.
 func (c *committer) takeFinal(o plan.Outcome) (plan.Outcome, error) {
 	h := c.home
-	f, err := h.root.Open(o.Path + ".final")
+	f, err := h.OpenFile(o.Path + ".final")
 	if err != nil {
 		return o, err
 	}
@@ -279,75 +285,22 @@ func (c *committer) tidySides() error {
 	return nil
 }
 
-// ownFiles stages what the tool itself keeps: state, config, history, documents and
-// store, so that it comes and goes with the product's files.
-func (c *committer) ownFiles() error {
-	h, p := c.home, c.pending
-	change := c.change()
-	history, err := h.History()
-	if err != nil {
-		return err
-	}
-	config, err := h.configBytes(p.State)
-	if err != nil {
-		return err
-	}
-	files := map[string][]byte{configFile: config}
-	for name, data := range p.Documents {
-		files[updatesDir+"/"+name] = data
-	}
-	if files[stateFile], err = json.MarshalIndent(p.State, "", "  "); err != nil {
-		return err
-	}
-	if files[historyName(p.ID)], err = json.MarshalIndent(change, "", " "); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := c.own(name, files[name]); err != nil {
-			return err
+// identify notes what lies ready, so that an undo can tell it from what somebody puts in its
+// place. What a running product writes into a new folder changes that, so folders go without.
+func (c *committer) identify() error {
+	for i := range c.journal.Operations {
+		o := &c.journal.Operations[i]
+		if o.Kind != place || o.Tree {
+			continue
 		}
-	}
-	for _, name := range p.Store {
-		c.journal.Operations = append(c.journal.Operations,
-			operation{Kind: place, Path: storeDir + "/" + name, New: stagedObject(name)})
-	}
-	return c.freeStore(append(history, change))
-}
-
-func (c *committer) own(path string, data []byte) error {
-	h := c.home
-	c.n++
-	o := operation{Kind: place, Path: path, New: fmt.Sprintf("%s/own-%d", stagingDir, c.n)}
-	if err := ignoreMissing(h.root.Remove(o.New)); err != nil {
-		return err
-	}
-	if _, err := h.stageFile(o.New, path, path, bytes.NewReader(data), 0o644); err != nil {
-		return err
-	}
-	info, err := h.lstat(path)
-	if err := ignoreMissing(err); err != nil {
-		return err // nothing is concluded from a look that failed
-	}
-	if err == nil {
+		info, err := c.home.lstat(o.New)
+		if err != nil {
+			return fmt.Errorf("what lies ready for %s: %w", o.Path, err)
+		}
 		id := identityOf(info)
-		o.Was = &id
+		o.Now = &id
 	}
-	c.journal.Operations = append(c.journal.Operations, o)
 	return nil
-}
-
-func (c *committer) change() Change {
-	h, p := c.home, c.pending
-	change := Change{
-		Format: 1, ID: p.ID, Kind: p.Plan.Kind, RevertTo: p.Plan.RevertTo, Time: h.opts.Now().UTC().Truncate(time.Second),
-		From: p.Plan.From, To: p.Plan.To, User: p.User, Outcome: "ok", Files: c.files,
-	}
-	for _, ref := range []release.Ref{h.state.Record, h.state.Manifest, h.state.Notes} {
-		if !ref.Sum.IsZero() {
-			change.Kept = append(change.Kept, ref)
-		}
-	}
-	return change
 }
 
 // existing returns the staging folders that are there.
@@ -371,7 +324,13 @@ func (c *committer) commit() (Committed, error) {
 	began := h.opts.Now()
 	done := Committed{ID: c.pending.ID}
 	if err := h.writeJournal(journalFile, c.journal); err != nil {
-		return done, h.standing(errors.Join(err, durable.Remove(h.abs(journalFile))))
+		// The journal may have its name: only where it is gone for certain, nothing began.
+		gone := durable.Remove(h.abs(journalFile))
+		if gone == nil {
+			return done, h.standing(err)
+		}
+		_, err = h.rollBack(c.journal, errors.Join(err, gone), nil)
+		return done, err
 	}
 	rescued, err := h.forward(c.journal)
 	if err != nil {
@@ -379,7 +338,6 @@ func (c *committer) commit() (Committed, error) {
 		return done, err
 	}
 	done.Rescued, done.Duration = rescued, h.opts.Now().Sub(began)
-	done.Backup, done.Bytes = c.pending.BackedUp, c.pending.BackupBytes
 	// It is committed and durable: nothing below makes a failure of it, and the next
 	// command cleans what is left.
 	_ = h.removeStagingFolders(c.pending.Staging)

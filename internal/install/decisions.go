@@ -130,7 +130,11 @@ func (c *committer) keepResult(o plan.Outcome) error {
 		return err
 	}
 	defer f.Close()
-	return c.home.keepCopy(c.pending, release.Ref{Sum: o.Result.Sum, Size: o.Result.Size}, f)
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	return c.home.keepCopy(c.pending, release.Ref{Sum: o.Result.Sum, Size: o.Result.Size}, info.Mode(), f)
 }
 
 // Import takes over decisions that were made elsewhere; content opens their results.
@@ -164,7 +168,7 @@ func (h *Home) importResult(ref release.Ref, content func(release.Ref) (io.ReadC
 		return err
 	}
 	defer r.Close()
-	f, err := durable.Create(h.abs(storeDir+"/"+ref.Sum.String()), 0o644)
+	f, err := durable.Create(h.abs(storeDir+"/"+ref.Sum.String()), 0o600) // whose file it will be is not known
 	if err != nil {
 		return err
 	}

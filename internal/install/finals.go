@@ -1,10 +1,13 @@
 package install
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
+	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
 	"uplevel/internal/problem"
 )
@@ -27,6 +30,36 @@ func (h *Home) Unresolved(p *Pending) ([]string, error) {
 		}
 	}
 	return open, nil
+}
+
+// Waits tells of the prepared change where it leads and which of its conflicts are open,
+// without holding the rest of a plan that may be large. None is fs.ErrNotExist.
+func (h *Home) Waits() (to State, open []string, err error) {
+	data, err := h.read(pendingFile, 2048*manifest.MaxEntries)
+	if err != nil {
+		return to, nil, err
+	}
+	var p struct {
+		Pending
+
+		Plan struct {
+			Outcomes []struct {
+				Path   string      `json:"path"`
+				Action plan.Action `json:"action"`
+			} `json:"outcomes"`
+		} `json:"plan"`
+	}
+	if err := json.Unmarshal(data, &p); err != nil {
+		return to, nil, fmt.Errorf("the prepared change is damaged: %w", err)
+	}
+	p.Pending.Plan = &plan.Plan{}
+	for _, o := range p.Plan.Outcomes {
+		if o.Action == plan.Conflict {
+			p.Pending.Plan.Outcomes = append(p.Pending.Plan.Outcomes, plan.Outcome{Path: o.Path, Action: o.Action})
+		}
+	}
+	open, err = h.Unresolved(&p.Pending)
+	return p.State, open, err
 }
 
 // unresolved names what is still open.
@@ -60,6 +93,9 @@ func (h *Home) HasFinal(p *Pending, path string) (bool, error) {
 	}
 	if !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink {
 		return false, nil
+	}
+	if to, err := h.root.Stat(path + ".final"); err == nil && !to.Mode().IsRegular() {
+		return false, nil // a link to no file
 	}
 	earlier, known := p.Earlier[path]
 	return !known || !earlier.is(identityOf(info)), nil

@@ -1,7 +1,11 @@
 package install
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
 
 	"uplevel/internal/digest"
 	"uplevel/internal/durable"
@@ -93,12 +97,40 @@ func (c *committer) freeStore(history []Change) error {
 	}
 	for _, name := range names {
 		path := storeDir + "/" + name
+		if slices.Contains(c.pending.Damaged, path) {
+			continue // goes already
+		}
 		info, err := c.home.lstat(path)
 		if err != nil {
 			return err
 		}
 		id := identityOf(info)
 		c.journal.Operations = append(c.journal.Operations, operation{Kind: remove, Path: path, Was: &id})
+	}
+	return nil
+}
+
+// storeObjects brings in what is kept from now on; damaged objects give way or go.
+func (c *committer) storeObjects() error {
+	damaged := map[string]*identity{}
+	for _, path := range c.pending.Damaged {
+		info, err := c.home.lstat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		id := identityOf(info)
+		damaged[path] = &id
+	}
+	for _, name := range c.pending.Store {
+		path := storeDir + "/" + name
+		c.journal.Operations = append(c.journal.Operations, operation{Kind: place, Path: path, New: stagedObject(name), Was: damaged[path]})
+		delete(damaged, path)
+	}
+	for _, path := range slices.Sorted(maps.Keys(damaged)) {
+		c.journal.Operations = append(c.journal.Operations, operation{Kind: remove, Path: path, Was: damaged[path]})
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package install
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +10,7 @@ import (
 
 	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
+	"uplevel/internal/problem"
 	"uplevel/internal/release"
 )
 
@@ -59,7 +58,8 @@ func (h *Home) History() ([]Change, error) {
 		}
 		var c Change
 		if err := json.Unmarshal(data, &c); err != nil || c.Format != 1 {
-			return nil, fmt.Errorf("updates/history/%s is damaged: %w", e.Name(), orUnknown(err))
+			return nil, problem.New(problem.Verification, "Bring updates/history/"+e.Name()+" back from a backup; without one move it away: what it tells, and the way back over it, is lost.",
+				"updates/history/%s is damaged: %w", e.Name(), orUnknown(err))
 		}
 		all = append(all, c)
 	}
@@ -67,10 +67,3 @@ func (h *Home) History() ([]Change, error) {
 }
 
 func historyName(id int) string { return fmt.Sprintf("%s/%06d.json", historyDir, id) }
-
-// newPackID returns the random id of a pack, from which installation ids are derived.
-func newPackID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}

@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
+	"syscall"
 	"time"
 
 	"uplevel/internal/durable"
@@ -32,7 +34,8 @@ const (
 	pendingFile   = "updates/staging/pending.json"
 	undoFile      = "updates/staging/undo.json"
 	journalFile   = "updates/COMMITTING"
-	mountStaging  = ".uplevel-staging" // beside the targets of another mount
+	elsewhereFile = "updates/staging/elsewhere" // name of the staging folders on other mounts
+	mountStaging  = ".uplevel-staging-"         // its beginning
 	unidentified  = "Unable to identify the product"
 	maxStateBytes = 16 << 20
 )
@@ -42,6 +45,8 @@ type Options struct {
 	Now    func() time.Time
 	Holder string       // who holds the lock, as others are told: "uplevel 1.2 (process 4711)"
 	Fault  func() error // called before every operation of a commit; nil: none. For tests.
+
+	ReadOnly bool // looking leaves the scan cache as it is
 }
 
 // Home is an open product home. It is not safe for concurrent use.
@@ -52,6 +57,7 @@ type Home struct {
 	state State
 
 	lookFault func(rel string) error // tests let a look fail
+	readFault func(rel string) error // or the disk not give a file's content
 }
 
 // Find returns the product home that a command means: dir if it is given, else the
@@ -61,6 +67,9 @@ func Find(dir, executable string) (string, error) {
 		abs, err := filepath.Abs(dir)
 		if err == nil && isHome(abs) {
 			return abs, nil
+		}
+		if _, err := os.Stat(filepath.Join(abs, productFile)); err != nil && !errors.Is(err, fs.ErrNotExist) && !belowFile(err) {
+			return "", problem.New(problem.Failed, "Run it as a user who may read the product's folder.", "%s: %w", unidentified, err)
 		}
 		return "", problem.New(problem.Failed, "Give the folder that holds updates/product.txt with --dir.",
 			"%s: %s has no updates/product.txt", unidentified, dir)
@@ -112,35 +121,48 @@ func (h *Home) Close() error { return h.root.Close() }
 // Dir returns the absolute path of the home.
 func (h *Home) Dir() string { return h.dir }
 
-// State returns what is installed.
-func (h *Home) State() State { return h.state }
+// State returns what is installed. There is always a pack's id.
+func (h *Home) State() State {
+	s := h.state
+	if s.Pack == "" {
+		s.Pack = takenOverPack(s.Line())
+	}
+	return s
+}
 
 // OpenFile opens a plain file of the product; nothing is followed out of the home.
 func (h *Home) OpenFile(rel string) (io.ReadCloser, error) {
-	f, err := h.root.Open(rel)
+	f, err := h.openPlain(rel, os.O_RDONLY)
 	if err != nil {
 		return nil, err
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no plain file", rel)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
 	return f, nil
 }
+
+// Writable reports, without writing, why this user may not change the product; nil: they may.
+func (h *Home) Writable() error { return writable(h.abs(updatesDir)) }
 
 func (h *Home) abs(rel string) string { return filepath.Join(h.dir, filepath.FromSlash(rel)) }
 
 // Lock keeps other tools away from the home until the returned function is called.
 // A lock that is held, or a home that may not be written, is refused.
 func (h *Home) Lock() (func() error, error) {
+	if err := h.stay(writtenByPath()...); err != nil {
+		return nil, err
+	}
 	lock, err := durable.TryLock(h.abs(lockFile), h.opts.Holder)
 	switch {
 	case errors.Is(err, durable.ErrLocked):
 		return nil, problem.New(problem.Refused, "Wait for it to end, then try again.",
 			"Another update tool is at work on this product: %w", err)
+	case errors.Is(err, fs.ErrPermission) && h.exists(lockFile):
+		return nil, problem.New(problem.Refused, "Wait for it to end. If none is at work, one was cut off: remove updates/lock, or run it as that user.",
+			"The update tool of another user is at work on this product: %w", err)
+	case errors.Is(err, syscall.ENOLCK) || isUnsupported(err):
+		return nil, problem.New(problem.Refused, "Mount the product's folder with locks, or have its server give them.",
+			"The file system gives no lock, so that another update tool could not be kept away: %w", err)
+	case isFull(err):
+		return nil, problem.New(problem.Refused, "Free some space, then run the command again.", "The disk of the product is full: %w", err)
 	case err != nil:
 		return nil, problem.New(problem.Refused, "Run it as the user who owns the product's folder, on a disk that may be written.",
 			"The product's folder cannot be written: %w", err)
@@ -148,7 +170,12 @@ func (h *Home) Lock() (func() error, error) {
 	if err := h.readState(); err != nil {
 		return nil, errors.Join(err, lock.Release())
 	}
-	return lock.Release, nil
+	return func() error {
+		if h.CommitOpen() { // recovery must not fail for want of a new file on a full disk
+			return lock.Leave()
+		}
+		return lock.Release()
+	}, nil
 }
 
 // readSmall reads a file of the updates folder, bounded.
@@ -160,22 +187,31 @@ func (h *Home) readJournalBytes() ([]byte, error) {
 	return h.read(journalFile, 1024*manifest.MaxEntries)
 }
 
+// read reads a file of the tool's own. What it is is looked at before it is opened: a pipe
+// would be waited for.
 func (h *Home) read(rel string, limit int64) ([]byte, error) {
-	f, err := h.root.Open(rel)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := h.root.Stat(rel)
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > limit {
 		return nil, fmt.Errorf("%s: no plain file, or larger than %d bytes", rel, limit)
 	}
+	f, err := h.root.Open(rel)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
 	data := make([]byte, info.Size())
 	n, err := readFull(f, data)
 	return data[:n], err
+}
+
+// Moved reports whether another tool changes what is installed, or did since it was read:
+// what was found in between is of two levels.
+func (h *Home) Moved() bool {
+	now := &Home{dir: h.dir, root: h.root, opts: h.opts}
+	return h.CommitOpen() || now.readState() != nil || !reflect.DeepEqual(now.state, h.state)
 }
 
 // CommitOpen reports whether a commit was cut and waits for [Home.Recover].

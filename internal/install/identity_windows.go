@@ -1,6 +1,10 @@
 package install
 
-import "io/fs"
+import (
+	"io/fs"
+	"path/filepath"
+	"strings"
+)
 
 // identityOf reads the stat record; Windows gives no inode and no change time here, so
 // the scan cache is never trusted and files are told apart by size and time.
@@ -9,3 +13,8 @@ func identityOf(info fs.FileInfo) identity {
 }
 
 func owner(fs.FileInfo) (uid, gid int, ok bool) { return 0, 0, false }
+
+// sameDisk reports whether two folders lie on one volume.
+func sameDisk(a, b string) bool {
+	return strings.EqualFold(filepath.VolumeName(a), filepath.VolumeName(b))
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"uplevel/internal/manifest"
@@ -23,7 +24,7 @@ func (s *stager) keepMerged(o plan.Outcome) error {
 		return fmt.Errorf("content of %s: %w", o.Path, err)
 	}
 	defer content.Close()
-	return s.home.keepCopy(s.out, ref, content)
+	return s.home.keepCopy(s.out, ref, fs.FileMode(modeOf(o)), content)
 }
 
 // pristine keeps a copy of the vendor's new version of a file that people edit.
@@ -41,7 +42,7 @@ func (s *stager) pristine(o plan.Outcome) error {
 		return fmt.Errorf("content of %s: %w", o.Path, err)
 	}
 	defer content.Close()
-	return s.home.keepCopy(s.out, ref, content)
+	return s.home.keepCopy(s.out, ref, published, content)
 }
 
 func (s *stager) wantsPristine(e manifest.Entry, ref release.Ref) (bool, error) {

@@ -65,7 +65,7 @@ func freeBytes(dir string) (int64, error) {
 	if os.Geteuid() == 0 {
 		free = st.Bfree
 	}
-	return int64(min(free, math.MaxInt64/uint64(st.Bsize))) * st.Bsize, nil //nolint:gosec // a block size is positive
+	return int64(min(free, math.MaxInt64/uint64(max(st.Bsize, 1)))) * st.Bsize, nil //nolint:gosec // at least 1, at most what fits
 }
 
 // writable reports whether this user may change entries of dir.

@@ -2,6 +2,7 @@ package install
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,20 +14,47 @@ import (
 )
 
 // mounts are the mount points below the home.
-type mounts []string
+type mounts struct {
+	points []string
+	own    string // name of the staging folder of this preparation beside targets of another mount
+}
 
 func (h *Home) findMounts() (mounts, error) {
 	below, err := mountsBelow(h.dir)
 	if err != nil {
-		return nil, fmt.Errorf("looking for mounts below %s: %w", h.dir, err)
+		return mounts{}, fmt.Errorf("looking for mounts below %s: %w", h.dir, err)
 	}
-	return below, nil
+	data, err := h.read(elsewhereFile, 100)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !isStaging(string(data)) {
+		return mounts{points: below}, nil
+	}
+	return mounts{points: below, own: string(data)}, err
+}
+
+// isStaging reports whether a name is one that nameElsewhere gives.
+func isStaging(name string) bool {
+	return strings.HasPrefix(name, mountStaging) && !strings.ContainsAny(name, "/\\")
+}
+
+// nameElsewhere gives the staging folders beside targets of other mounts a name that no other
+// home has, for two homes may have one folder mounted below them. It is written down before
+// there is such a folder, so that whatever a cut leaves can be found.
+func (h *Home) nameElsewhere() (string, error) {
+	name := mountStaging + strings.ToLower(rand.Text())
+	return name, durable.WriteFile(h.abs(elsewhereFile), []byte(name), 0o600)
+}
+
+// Mounts returns the mount points below the home, relative to it, as far as the system
+// tells them.
+func (h *Home) Mounts() ([]string, error) {
+	m, err := h.findMounts()
+	return m.points, err
 }
 
 // of returns the mount point that path lies on, "" for the home's own.
 func (m mounts) of(path string) string {
 	at := ""
-	for _, p := range m {
+	for _, p := range m.points {
 		if strings.HasPrefix(path, p+"/") && len(p) > len(at) {
 			at = p
 		}
@@ -38,23 +66,24 @@ func (m mounts) of(path string) string {
 func (m mounts) staging(path string) string {
 	at := m.of(path)
 	switch {
-	case at == m.of(stagingDir):
+	case at == m.of(stagingDir), m.own == "":
 		return stagingDir
 	case at == "":
-		return mountStaging
+		return m.own
 	}
-	return at + "/" + mountStaging
+	return at + "/" + m.own
 }
 
-// folders returns every staging folder there may be, this home's first.
+// folders returns every staging folder there may be, this home's last: it says what the others
+// are called.
 func (m mounts) folders() []string {
-	all := []string{stagingDir}
-	for _, p := range append([]string{""}, m...) {
-		if f := m.staging(join(p, "x")); !slices.Contains(all, f) {
+	all := []string{}
+	for _, p := range append([]string{""}, m.points...) {
+		if f := m.staging(join(p, "x")); f != stagingDir && !slices.Contains(all, f) {
 			all = append(all, f)
 		}
 	}
-	return all
+	return append(all, stagingDir)
 }
 
 func join(dir, name string) string {
@@ -66,7 +95,7 @@ func join(dir, name string) string {
 
 // refuseMountPoint refuses a path that is itself a mount point: no rename can replace it.
 func (m mounts) refuseMountPoint(path string) error {
-	if slices.Contains(m, path) {
+	if slices.Contains(m.points, path) {
 		return problem.New(problem.Refused, "Unmount it, or see to what is mounted there by its own means.",
 			"%s is a mount point and would have to be replaced", path)
 	}

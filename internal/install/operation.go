@@ -26,6 +26,7 @@ type operation struct {
 	Kind    kind      `json:"kind"`
 	Path    string    `json:"path"`
 	New     string    `json:"new,omitempty"`  // where the staged result lies
+	Now     *identity `json:"now,omitempty"`  // of that; nil: of a whole new folder, or not known
 	Tree    bool      `json:"tree,omitempty"` // the staged result is a whole new folder
 	Old     string    `json:"old,omitempty"`  // second name of what stood at Path; of a folder: its empty twin
 	Was     *identity `json:"was,omitempty"`  // of what stood at Path; nil: nothing
@@ -65,9 +66,13 @@ func (h *Home) readJournal() (journal, error) {
 		return journal{}, err
 	}
 	var j journal
-	if err := json.Unmarshal(data, &j); err != nil || j.Format != 1 {
+	err = json.Unmarshal(data, &j)
+	if err == nil {
+		err = j.check()
+	}
+	if err != nil {
 		return journal{}, problem.New(problem.Broken, "Send updates/COMMITTING to support; change nothing by hand.",
-			"updates/COMMITTING cannot be understood by this tool (format %d): %w", j.Format, orUnknown(err))
+			"updates/COMMITTING cannot be understood by this tool: %w", err)
 	}
 	return j, nil
 }
@@ -109,17 +114,22 @@ func (h *Home) removeFolder(path string) error {
 }
 
 func (h *Home) place(o operation, id int) (rescued string, err error) {
-	if _, err := h.lstat(o.New); errors.Is(err, fs.ErrNotExist) {
-		return "", nil // renamed before the cut
-	} else if err != nil {
+	staged, err := h.present(o.New)
+	if err != nil {
 		return "", err
 	}
 	info, err := h.lstat(o.Path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	if err := ignoreMissing(err); err != nil {
 		return "", err
-	case o.Was == nil || !o.Was.is(identityOf(info)):
+	}
+	there := err == nil
+	former := there && o.Was != nil && o.Was.is(identityOf(info))
+	switch {
+	case !staged && there && !former:
+		return "", nil // renamed before the cut; whatever became of it since is somebody's work
+	case !staged:
+		return "", fmt.Errorf("what lay ready for it in %s is gone", o.New)
+	case there && !former:
 		if rescued, err = h.rescue(o.Path, id); err != nil {
 			return "", err
 		}
@@ -191,6 +201,8 @@ func (h *Home) back(o operation, id int) (rescued string, err error) {
 	return "", fmt.Errorf("unknown operation %q", o.Kind)
 }
 
+// unplace takes back what came where nothing stood. What somebody put in its place since stays
+// there: it is in nobody's way.
 func (h *Home) unplace(o operation, id int) (rescued string, err error) {
 	if o.Old != "" {
 		return h.restoreOld(o, id)
@@ -198,12 +210,28 @@ func (h *Home) unplace(o operation, id int) (rescued string, err error) {
 	if staged, err := h.present(o.New); err != nil || staged {
 		return "", err // was never placed
 	}
-	// What was placed goes back to where it was staged: a folder may hold by now what a
-	// running product wrote into it.
-	if err := ignoreMissing(h.root.Rename(o.Path, o.New)); err != nil {
+	info, err := h.lstat(o.Path)
+	if err := ignoreMissing(err); err != nil {
 		return "", err
 	}
+	// What was placed goes back to where it was staged: a folder may hold by now what a
+	// running product wrote into it.
+	if err == nil && o.placed(info) {
+		if err := h.root.Rename(o.Path, o.New); err != nil {
+			return "", err
+		}
+	}
 	return "", h.unrescue(o.Path, id)
+}
+
+// placed reports whether what stands at the path now is what this operation put there. A
+// number of a file may change with a mount; its time does not.
+func (o operation) placed(info fs.FileInfo) bool {
+	if o.Now == nil {
+		return o.Tree == info.IsDir()
+	}
+	now := identityOf(info)
+	return now.Size == o.Now.Size && now.Modified == o.Now.Modified
 }
 
 // unrescue gives what was rescued from a place its name again, now that the place is as
@@ -235,28 +263,33 @@ func (h *Home) restoreFolder(o operation) error {
 // restoreOld brings back what stood at a path. Nothing is concluded from a look that
 // failed: only from what is there, or certainly is not.
 func (h *Home) restoreOld(o operation, id int) (rescued string, err error) {
-	if kept, err := h.present(o.Old); err != nil || !kept {
-		return "", err // restored before the cut
+	kept, err := h.present(o.Old)
+	if err != nil {
+		return "", err
 	}
+	staged := false
 	if o.Kind == place {
-		staged, err := h.present(o.New)
-		if err != nil {
+		if staged, err = h.present(o.New); err != nil {
 			return "", err
-		}
-		if !staged {
-			if err := ignoreMissing(h.root.Rename(o.Path, o.New)); err != nil {
-				return "", err
-			}
 		}
 	}
 	info, err := h.lstat(o.Path)
+	came := err == nil && o.Kind == place && !staged && o.placed(info)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
+	case ignoreMissing(err) != nil:
 		return "", err
+	case !kept && came:
+		return "", fmt.Errorf("what stood there is gone from %s", o.Old)
+	case !kept:
+		return "", nil // restored before the cut
+	case err != nil: // nothing stands there
 	case o.Was.is(identityOf(info)):
 		return "", h.root.Remove(o.Old) // never replaced: both are names of one file
-	default: // the operator put something there while the cut commit lay open
+	case came:
+		if err := h.root.Rename(o.Path, o.New); err != nil {
+			return "", err
+		}
+	default: // somebody put something there while the commit lay open
 		if rescued, err = h.rescue(o.Path, id); err != nil {
 			return "", err
 		}

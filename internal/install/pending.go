@@ -28,6 +28,7 @@ type Extra struct {
 	Record    []byte            // release record of the level gone to
 	Manifest  []byte            // its canonical text
 	Notes     []byte            // canonical JSON; nil: none, or what there is already
+	Former    [][]byte          // record and manifest of the level gone from, where they are not kept yet
 	Hotfixes  [][]byte          // payloads of the hotfixes on it, in order
 	Rules     release.Rules     // of the level gone to
 	Documents map[string][]byte // Markdown files of updates/, by name
@@ -36,29 +37,31 @@ type Extra struct {
 	NoBackup  bool              // keep no pristine content that is replaced
 	Backup    string            // folder for a full copy; "": none
 	Hold      bool              // keep the prepared change for a later command
+	Damaged   []string          // paths of objects in the store that go, or come anew
+	Renew     []release.Ref     // of those: what the source has
 }
 
 // Pending is a prepared change: everything is fetched, verified and staged.
 type Pending struct {
-	Format      int                   `json:"format"` // 1
-	ID          int                   `json:"id"`     // of the history entry it will be
-	Plan        *plan.Plan            `json:"plan"`
-	Staging     []string              `json:"staging"`
-	Staged      map[string]staged     `json:"staged"`    // path → what lies ready for it
-	Store       []string              `json:"store"`     // staged objects, by digest
-	Sides       []string              `json:"sides"`     // side files written for conflicts
-	Theirs      map[string]staged     `json:"theirs"`    // conflict path → the vendor's side, ready
-	Mine        map[string]staged     `json:"mine"`      // conflict path → the operator's side with what could be merged
-	Resolved    map[string]Resolution `json:"resolved"`  // conflict path → decision
-	Documents   map[string][]byte     `json:"documents"` // files of updates/
-	State       State                 `json:"state"`     // after the commit
-	User        string                `json:"user"`
-	Keep        int                   `json:"keep"`
-	BackedUp    string                `json:"backed_up,omitempty"` // where the full copy lies
-	BackupBytes int64                 `json:"backup_bytes,omitempty"`
-	Earlier     map[string]identity   `json:"earlier,omitempty"` // conflict path → an F.final that decides nothing here
-	Held        bool                  `json:"held"`              // waits for a later command; otherwise recovery drops it
-	Used        []digest.Digest       `json:"used"`              // digests of the new level's tree and records
+	Format    int                   `json:"format"` // 1
+	ID        int                   `json:"id"`     // of the history entry it will be
+	Plan      *plan.Plan            `json:"plan"`
+	Staging   []string              `json:"staging"`
+	Staged    map[string]staged     `json:"staged"`    // path → what lies ready for it
+	Store     []string              `json:"store"`     // staged objects, by digest
+	Sides     []string              `json:"sides"`     // side files written for conflicts
+	Theirs    map[string]staged     `json:"theirs"`    // conflict path → the vendor's side, ready
+	Mine      map[string]staged     `json:"mine"`      // conflict path → the operator's side with what could be merged
+	Resolved  map[string]Resolution `json:"resolved"`  // conflict path → decision
+	Documents map[string][]byte     `json:"documents"` // files of updates/
+	State     State                 `json:"state"`     // after the commit
+	User      string                `json:"user"`
+	Keep      int                   `json:"keep"`
+	Backup    string                `json:"backup,omitempty"`  // folder for the full copy that the commit begins with; "": none
+	Earlier   map[string]identity   `json:"earlier,omitempty"` // conflict path → an F.final that decides nothing here
+	Held      bool                  `json:"held"`              // waits for a later command; otherwise recovery drops it
+	Used      []digest.Digest       `json:"used"`              // digests of the new level's tree and records
+	Damaged   []string              `json:"damaged,omitempty"` // paths of objects in the store that go, or come anew
 }
 
 // staged is a result that lies ready.
@@ -89,13 +92,16 @@ func (h *Home) Pending() (*Pending, error) {
 		return nil, err
 	}
 	var p Pending
-	if err := json.Unmarshal(data, &p); err != nil || p.Format != 1 || p.Plan == nil {
-		return nil, problem.New(problem.Refused, "Drop it with prepare --discard, then update again.",
-			"The prepared change is damaged: %w", orUnknown(err))
+	err = json.Unmarshal(data, &p)
+	if err == nil {
+		err = p.check()
 	}
-	if err := p.Plan.Check(); err != nil {
+	if err != nil {
 		return nil, problem.New(problem.Refused, "Drop it with prepare --discard, then update again.",
 			"The prepared change is damaged: %w", err)
+	}
+	if p.Staged == nil {
+		p.Staged = map[string]staged{}
 	}
 	return &p, nil
 }
@@ -207,7 +213,7 @@ func (h *Home) Discard() error {
 	if err != nil {
 		return err
 	}
-	return h.removeStagingFolders(append(m.folders(), p.Staging...))
+	return h.removeStagingFolders(slices.Concat(p.Staging, m.folders()))
 }
 
 func parentsOf(paths []string) map[string]bool {
@@ -225,4 +231,23 @@ func modeOf(o plan.Outcome) uint32 {
 		}
 	}
 	return 0o644
+}
+
+// choice is what one choice on a conflict results in: of a file that could be merged in
+// part the content named by merged, with the operator's permission bits.
+func choice(o plan.Outcome, side manifest.Entry, merged *release.Ref) manifest.Entry {
+	if o.Disk != nil && o.Disk.Kind == manifest.File && side.Kind == manifest.File {
+		side.Mode = o.Disk.Mode
+	}
+	if merged != nil {
+		side.Sum, side.Size = merged.Sum, merged.Size
+	}
+	return side
+}
+
+func theirsOf(o plan.Outcome) *release.Ref {
+	if o.Inside == nil {
+		return nil
+	}
+	return o.Inside.Theirs
 }

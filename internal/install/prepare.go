@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"path/filepath"
 	"slices"
 
 	"uplevel/internal/digest"
@@ -31,9 +31,23 @@ func (h *Home) Prepare(ctx context.Context, p *plan.Plan, src Source, x Extra) e
 	}
 	s := &stager{home: h, src: src, extra: x, before: before, trees: map[string]string{}}
 	if err = s.run(ctx, p); err != nil {
-		err = errors.Join(h.standing(err), h.Discard(), h.removeStaging(context.WithoutCancel(ctx)))
+		err = leaving(h.standing(err), errors.Join(h.Discard(), h.removeStaging(context.WithoutCancel(ctx))))
 	}
 	return err
+}
+
+// leaving tells of a preparation that failed what could not be cleared away after it. A later
+// start may take that for a prepared change that waits, so it must not be said that there is
+// nothing.
+func leaving(err, left error) error {
+	if left == nil {
+		return err
+	}
+	said := problem.New(problem.KindOf(err), "Run the command again once the disk can be written; or drop what is left with prepare --discard.", "%w", err)
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		said.Next = p.Next
+	}
+	return said.Standing(fmt.Sprintf("The product is as it was. What was prepared beside it could not be removed, prepare --discard drops it: %v", left))
 }
 
 // standing tells a full disk and an interruption by their names.
@@ -69,15 +83,19 @@ func (s *stager) run(ctx context.Context, p *plan.Plan) error {
 	next.Record, next.Manifest, next.Hotfixes = p.To.Record, p.To.Manifest, p.To.Hotfixes
 	next.History++
 	if next.Pack == "" {
-		next.Pack = newPackID()
+		next.Pack = takenOverPack(next.Line())
 	}
-	if s.extra.Backup != "" {
-		next.Backup = s.extra.Backup
+	backup := s.extra.Backup
+	if backup != "" {
+		next.Backup = backup
+		if backup, err = filepath.Abs(backup); err != nil { // who commits may be in another folder
+			return err
+		}
 	}
 	s.out = &Pending{
 		Format: 1, ID: next.History, Plan: p, Staging: s.mounts.folders(), State: next,
 		Staged: map[string]staged{}, Theirs: map[string]staged{}, Mine: map[string]staged{}, Documents: s.extra.Documents,
-		User: s.extra.User, Keep: s.extra.Keep, Held: s.extra.Hold || len(p.Conflicts()) > 0,
+		User: s.extra.User, Keep: s.extra.Keep, Backup: backup, Damaged: s.extra.Damaged, Held: s.extra.Hold || len(p.Conflicts()) > 0,
 	}
 	s.out.Earlier = map[string]identity{}
 	if err := h.inheritFinals(s.out, s.before); err != nil {
@@ -94,7 +112,7 @@ func (s *stager) run(ctx context.Context, p *plan.Plan) error {
 			return err
 		}
 	}
-	if err := s.records(); err != nil {
+	if err := errors.Join(s.records(), s.renew()); err != nil {
 		return err
 	}
 	if err := h.setTreeModes(s.out); err != nil {
@@ -108,25 +126,39 @@ func (s *stager) run(ctx context.Context, p *plan.Plan) error {
 
 // makeFolders makes the staging folders that the plan needs, and those of the state.
 func (s *stager) makeFolders() error {
-	for _, dir := range append([]string{storeDir, historyDir}, s.used()...) {
-		there, err := s.home.present(dir)
-		if err != nil {
+	for _, dir := range []string{storeDir, historyDir, stagingDir} {
+		if err := s.makeFolder(dir); err != nil {
 			return err
 		}
-		if there {
-			continue
-		}
-		if err := s.home.root.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
-		if err := s.home.dress(dir, dir, dir); err != nil {
-			return err
-		}
-		if err := durable.SyncDir(s.home.abs(parent(dir))); err != nil {
+	}
+	if len(s.mounts.points) == 0 {
+		return nil
+	}
+	var err error
+	if s.mounts.own, err = s.home.nameElsewhere(); err != nil {
+		return err
+	}
+	s.out.Staging = s.mounts.folders()
+	for _, dir := range s.used() {
+		if err := s.makeFolder(dir); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *stager) makeFolder(dir string) error {
+	there, err := s.home.present(dir)
+	if err != nil || there {
+		return err
+	}
+	if err := s.home.root.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	if err := s.home.dress(dir, dir, dir); err != nil {
+		return err
+	}
+	return durable.SyncDir(s.home.abs(parent(dir)))
 }
 
 // used returns the staging folders of the paths that change.
@@ -234,25 +266,6 @@ func (s *stager) conflict(o plan.Outcome, was *identity) error {
 	return s.pristine(o)
 }
 
-// choice is what one choice on a conflict results in: of a file that could be merged in
-// part the content named by merged, with the operator's permission bits.
-func choice(o plan.Outcome, side manifest.Entry, merged *release.Ref) manifest.Entry {
-	if o.Disk != nil && o.Disk.Kind == manifest.File && side.Kind == manifest.File {
-		side.Mode = o.Disk.Mode
-	}
-	if merged != nil {
-		side.Sum, side.Size = merged.Sum, merged.Size
-	}
-	return side
-}
-
-func theirsOf(o plan.Outcome) *release.Ref {
-	if o.Inside == nil {
-		return nil
-	}
-	return o.Inside.Theirs
-}
-
 // records keeps record, manifest and notes of the level gone to, and notes what its
 // tree names.
 func (s *stager) records() error {
@@ -265,6 +278,11 @@ func (s *stager) records() error {
 			return err
 		}
 		s.out.Used = append(s.out.Used, ref.Sum)
+	}
+	for _, data := range s.extra.Former { // the way back needs them
+		if _, err := s.home.keepBytes(s.out, data); err != nil {
+			return err
+		}
 	}
 	if s.extra.Notes != nil {
 		s.out.State.Notes = release.Ref{Sum: digest.Of(s.extra.Notes), Size: int64(len(s.extra.Notes))}
@@ -290,14 +308,23 @@ func (s *stager) records() error {
 	return nil
 }
 
-// publish makes the prepared change visible, then writes the side files it names.
-func (s *stager) publish(ctx context.Context) error {
-	if s.extra.Backup != "" {
-		var err error
-		if s.out.BackedUp, s.out.BackupBytes, err = s.home.backup(ctx, s.extra.Backup, s.out.State.Pack); err != nil {
+// renew makes objects ready that come in place of damaged ones.
+func (s *stager) renew() error {
+	for _, ref := range s.extra.Renew {
+		content, err := s.src.Open(ref)
+		if err != nil {
+			return fmt.Errorf("content %s for the store: %w", ref.Sum, err)
+		}
+		err = s.home.keepCopy(s.out, ref, published, content)
+		if err := errors.Join(err, content.Close()); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// publish makes the prepared change visible, then writes the side files it names.
+func (s *stager) publish(ctx context.Context) error {
 	if err := ctx.Err(); err != nil { // from here on it is carried through
 		return err
 	}
@@ -354,26 +381,4 @@ func (s *stager) side(o plan.Outcome, suffix string, e *manifest.Entry) error {
 	defer content.Close()
 	_, err = s.home.stageFile(o.Path+suffix, o.Path+suffix, o.Path, content, modeOf(o))
 	return err
-}
-
-// ownerWrites is what a folder's owner needs to move it to another folder; where the
-// level does not give it, it is taken away once the folder stands in its place.
-const ownerWrites fs.FileMode = 0o200
-
-// setTreeModes gives staged new folders their permission bits, the deepest first.
-func (h *Home) setTreeModes(p *Pending) error {
-	for _, o := range slices.Backward(p.Plan.Outcomes) {
-		st, ok := p.Staged[o.Path]
-		if !ok || o.Result == nil || o.Result.Kind != manifest.Dir || st.New == "" {
-			continue
-		}
-		mode := fs.FileMode(o.Result.Mode) & fs.ModePerm
-		if st.Tree == "" {
-			mode |= ownerWrites
-		}
-		if err := h.root.Chmod(st.New, mode); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -46,8 +46,10 @@ func (h *Home) recoverCommit(done *Recovery) error {
 	}
 	if j.Direction == undo {
 		done.Outcome = "undone"
-		done.Rescued, err = h.undoAll(j)
-		return err
+		if done.Rescued, err = h.undoAll(j); err != nil {
+			return h.broken(err)
+		}
+		return nil
 	}
 	done.Outcome = "completed"
 	if done.Rescued, err = h.forward(j); err == nil {
@@ -70,7 +72,7 @@ func (h *Home) reachable(j journal) error {
 		}
 		there, err := h.present(f)
 		if err != nil {
-			return broken(fmt.Errorf("looking at %s: %w", f, err))
+			return h.broken(fmt.Errorf("looking at %s: %w", f, err))
 		}
 		if !there {
 			return problem.New(problem.Broken, "Mount what is mounted below the product, then run recover.",
@@ -111,6 +113,11 @@ func (h *Home) forward(j journal) ([]string, error) {
 		if err != nil {
 			return rescued, fmt.Errorf("%s %s: %w", o.Kind, o.Path, err)
 		}
+	}
+	written, err := h.keepWritten(j)
+	rescued = append(rescued, written...)
+	if err != nil {
+		return rescued, err
 	}
 	return rescued, h.closeJournal(j)
 }
@@ -169,12 +176,12 @@ func (h *Home) syncDirs(folders map[string]bool) error {
 // returns rescued with the names of more files of the operator's that were.
 func (h *Home) rollBack(j journal, cause error, rescued []string) ([]string, error) {
 	if err := durable.Rename(h.abs(undoFile), h.abs(journalFile)); err != nil && !h.undoing() {
-		return rescued, broken(errors.Join(cause, err))
+		return rescued, h.broken(errors.Join(cause, err))
 	}
 	more, err := h.undoAll(j)
-	rescued = append(rescued, more...)
+	rescued = append(h.stillAside(rescued), more...)
 	if err != nil {
-		return rescued, broken(errors.Join(cause, err))
+		return rescued, h.broken(errors.Join(cause, err))
 	}
 	stands := "The product is wholly at its old level."
 	if len(rescued) > 0 {
@@ -182,6 +189,14 @@ func (h *Home) rollBack(j journal, cause error, rescued []string) ([]string, err
 	}
 	return rescued, problem.New(problem.RolledBack, "Look at the cause, then run the command again.",
 		"The change failed and was taken back: %w", cause).Standing(stands)
+}
+
+// stillAside returns those of names that an undo did not give back.
+func (h *Home) stillAside(names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool {
+		there, err := h.present(name)
+		return err == nil && !there
+	})
 }
 
 func (h *Home) undoing() bool {
@@ -207,7 +222,12 @@ func (h *Home) undoAll(j journal) ([]string, error) {
 
 const openCommit = "updates/COMMITTING lists what was under way; do not start the product before recover ends with 0."
 
-func broken(cause error) error {
-	return problem.New(problem.Broken, "Mend the cause (a disk that is full, read-only or failing), then run recover.",
-		"The change failed and could not be taken back yet: %w", cause).Standing(openCommit)
+// broken says that a change stands half done, or is done and the disk does not confirm it.
+func (h *Home) broken(cause error) error {
+	said := problem.New(problem.Broken, "Mend the cause (a disk that is full, read-only or failing), then run recover.",
+		"The change failed and could not be taken back yet: %w", cause)
+	if !h.CommitOpen() {
+		return said.Standing("The product is whole, but the disk does not confirm it; do not start the product before recover and verify end with 0.")
+	}
+	return said.Standing(openCommit)
 }

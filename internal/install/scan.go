@@ -36,7 +36,7 @@ func (h *Home) Look(ctx context.Context, paths []string, remember bool) (manifes
 	if err := s.hash(ctx, entries); err != nil {
 		return manifest.Tree{}, err
 	}
-	if remember {
+	if remember && !h.opts.ReadOnly {
 		h.writeCache(s.fresh(entries))
 	}
 	found := make([]manifest.Entry, 0, len(entries))
@@ -162,6 +162,11 @@ func (s *scanner) hash(ctx context.Context, entries []*looked) error {
 }
 
 func (h *Home) sum(p string, buffer []byte) (digest.Digest, int64, error) {
+	if h.readFault != nil {
+		if err := h.readFault(p); err != nil {
+			return digest.Digest{}, 0, fmt.Errorf("reading %s: %w", p, err)
+		}
+	}
 	f, err := h.root.Open(p)
 	if err != nil {
 		return digest.Digest{}, 0, fmt.Errorf("reading %s: %w", p, err)
@@ -185,12 +190,17 @@ func (h *Home) sum(p string, buffer []byte) (digest.Digest, int64, error) {
 	return sum, size, nil
 }
 
-// fresh is the cache of what was looked at.
+// fresh is the cache of what was looked at. Where other content lies under the stat record
+// that is known, the old record stays: it is what tells of a change without a trace.
 func (s *scanner) fresh(entries []*looked) statCache {
 	c := statCache{}
 	for _, e := range entries {
-		if e.Kind == manifest.File {
-			c[e.Path] = record{ID: e.id, Sum: e.Sum}
+		if e.Kind != manifest.File {
+			continue
+		}
+		c[e.Path] = record{ID: e.id, Sum: e.Sum}
+		if old, known := s.cache[e.Path]; known && old.ID.is(e.id) && old.Sum != e.Sum {
+			c[e.Path] = old
 		}
 	}
 	return c

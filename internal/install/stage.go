@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"uplevel/internal/digest"
 	"uplevel/internal/manifest"
@@ -102,14 +103,27 @@ func orTop(dir string) string {
 	return dir
 }
 
+// published is the mode of the vendor's own content, which is no secret.
+const published fs.FileMode = 0o644
+
+// closed returns who may read a copy of a file: everybody only where everybody may read
+// the file. Operators' files hold passwords.
+func closed(file fs.FileMode) fs.FileMode {
+	if file.Perm()&0o004 != 0 {
+		return published
+	}
+	return 0o600
+}
+
 // keepCopy puts content into the staged part of the store, unless store or staging
-// have it, and checks that it is what the plan says.
-func (h *Home) keepCopy(p *Pending, ref release.Ref, content io.Reader) error {
+// have it, and checks that it is what the plan says. The mode is that of the file that it
+// is of, or published.
+func (h *Home) keepCopy(p *Pending, ref release.Ref, mode fs.FileMode, content io.Reader) error {
 	name := ref.Sum.String()
-	if kept, err := h.kept(ref); err != nil || kept {
+	if kept, err := h.kept(p, ref); err != nil || kept {
 		return err
 	}
-	f, err := h.root.OpenFile(stagedObject(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	f, err := h.root.OpenFile(stagedObject(name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, closed(mode))
 	if err != nil {
 		return err
 	}
@@ -134,7 +148,7 @@ func stagedObject(name string) string { return stagingDir + "/object-" + name }
 
 func (h *Home) keepBytes(p *Pending, data []byte) (release.Ref, error) {
 	ref := release.Ref{Sum: digest.Of(data), Size: int64(len(data))}
-	return ref, h.keepCopy(p, ref, bytes.NewReader(data))
+	return ref, h.keepCopy(p, ref, published, bytes.NewReader(data))
 }
 
 func (h *Home) exists(rel string) bool {
@@ -167,6 +181,12 @@ func (h *Home) stands(p *Pending, e manifest.Entry, keep bool) (*identity, error
 }
 
 func (h *Home) readAsPlanned(p *Pending, e manifest.Entry, keep bool) error {
+	if e.Sum.IsZero() { // the disk did not give its content; one failure may have been chance
+		if _, _, err := h.sum(e.Path, make([]byte, 256<<10)); !mediaError(err) {
+			return changedMeanwhile(e.Path, errors.Join(errors.New("it could not be read, and now it can"), err))
+		}
+		return nil
+	}
 	f, err := h.root.Open(e.Path)
 	if err != nil {
 		return changedMeanwhile(e.Path, err)
@@ -174,11 +194,11 @@ func (h *Home) readAsPlanned(p *Pending, e manifest.Entry, keep bool) error {
 	defer f.Close()
 	ref := release.Ref{Sum: e.Sum, Size: e.Size}
 	content := digest.NewReader(f, e.Sum, e.Size)
-	kept, err := h.kept(ref)
+	kept, err := h.kept(p, ref)
 	switch {
 	case err != nil:
 	case keep && !kept:
-		err = h.keepCopy(p, ref, content)
+		err = h.keepCopy(p, ref, fs.FileMode(e.Mode), content)
 	default:
 		_, err = io.Copy(io.Discard, content)
 	}
@@ -192,5 +212,27 @@ func changedMeanwhile(path string, cause error) error {
 	if cause == nil {
 		cause = errors.New("it is another file now")
 	}
-	return problem.New(problem.Refused, "Run update again; every FILE.final is kept.", "%s changed meanwhile: %w", path, cause)
+	return problem.New(problem.Refused, "Run the command again; every FILE.final is kept.", "%s changed meanwhile: %w", path, cause)
+}
+
+// ownerWrites is what a folder's owner needs to move it to another folder; where the
+// level does not give it, it is taken away once the folder stands in its place.
+const ownerWrites fs.FileMode = 0o200
+
+// setTreeModes gives staged new folders their permission bits, the deepest first.
+func (h *Home) setTreeModes(p *Pending) error {
+	for _, o := range slices.Backward(p.Plan.Outcomes) {
+		st, ok := p.Staged[o.Path]
+		if !ok || o.Result == nil || o.Result.Kind != manifest.Dir || st.New == "" {
+			continue
+		}
+		mode := fs.FileMode(o.Result.Mode) & fs.ModePerm
+		if st.Tree == "" {
+			mode |= ownerWrites
+		}
+		if err := h.root.Chmod(st.New, mode); err != nil {
+			return err
+		}
+	}
+	return nil
 }

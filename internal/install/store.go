@@ -33,9 +33,13 @@ func (h *Home) HasObject(ref release.Ref) bool {
 	return h.exists(storeDir + "/" + ref.Sum.String())
 }
 
-// kept reports whether content lies in the store, or ready to come into it.
-func (h *Home) kept(ref release.Ref) (bool, error) {
+// kept reports whether content lies in the store undamaged, as far as p knows, or ready to
+// come into it.
+func (h *Home) kept(p *Pending, ref release.Ref) (bool, error) {
 	for _, at := range []string{storeDir + "/" + ref.Sum.String(), stagedObject(ref.Sum.String())} {
+		if slices.Contains(p.Damaged, at) {
+			continue
+		}
 		if there, err := h.present(at); err != nil || there {
 			return there, err
 		}
@@ -175,14 +179,14 @@ func (h *Home) unneeded(used []digest.Digest, decided []Decision, history []Chan
 }
 
 // lastUpdates returns the entries from the keep-th last update on that was not taken
-// back: one that was is no level to go back over, and a hotfix is none.
+// back: one that was is no level to go back over, and neither hotfix nor repair is one.
 func lastUpdates(history []Change, keep int) []Change {
 	seen, taken := 0, math.MaxInt // entries from taken on were taken back by a later revert
 	for i, h := range slices.Backward(history) {
 		switch {
 		case h.RevertTo > 0:
 			taken = min(taken, h.RevertTo)
-		case h.Kind == plan.Hotfix || h.Kind == plan.RevertHotfix:
+		case h.Kind == plan.Hotfix || h.Kind == plan.RevertHotfix || h.Kind == plan.Repair:
 		case h.ID < taken:
 			seen++
 			if seen >= keep {

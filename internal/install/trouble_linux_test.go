@@ -1,7 +1,7 @@
 package install
 
 import (
-	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -368,28 +368,6 @@ func TestConfigThatCannotBeReadIsNotWrittenAnew(t *testing.T) {
 	}
 }
 
-// TestABackupMayBeMadeAgain: the same change is tried again after conflicts.
-func TestABackupMayBeMadeAgain(t *testing.T) {
-	t.Parallel()
-	h, dir := newHome(t, tree{"a": "0"}, nil), t.TempDir()
-	first, _, err := h.backup(t.Context(), dir, "pack")
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, _, err := h.backup(t.Context(), dir, "pack")
-	if err != nil || first == second {
-		t.Fatalf("%s, then %s, %v", first, second, err)
-	}
-	cut, stop := context.WithCancel(t.Context())
-	stop()
-	if _, _, err := h.backup(cut, dir, "pack"); err == nil {
-		t.Error("it was not interrupted")
-	}
-	if found, _ := filepath.Glob(filepath.Join(dir, "backup/*")); len(found) != 2 {
-		t.Errorf("after an interruption there are %v", found)
-	}
-}
-
 func TestABackupInsideThroughALinkIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newHome(t, tree{"logs": "/"}, nil)
@@ -568,6 +546,30 @@ func TestNoLookAtTheStoreIsTakenForAnAnswer(t *testing.T) {
 		}
 		if names, _ := filepath.Glob(filepath.Join(h.Dir(), storeDir, "*.rescued*")); len(names) > 0 {
 			t.Fatalf("look %d failed (%v): %v is left", n, err, names)
+		}
+	}
+}
+
+// TestAPipeIsNotWaitedFor: who may write a home may put one in the place of each file that
+// the tool reads.
+func TestAPipeIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{productFile, stateFile, configFile} {
+		dir := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(dir, "updates"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, productFile), []byte("shop-1\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := unix.Mkfifo(filepath.Join(dir, name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if h, err := Open(dir, Options{Now: time.Now}); err == nil {
+			t.Errorf("a pipe as %s is taken: %v", name, h.State())
 		}
 	}
 }

@@ -33,14 +33,21 @@ func CheckPath(p string) error {
 }
 
 // Reserved reports whether path belongs to the update tool and never enters a
-// manifest: updates/ and bin/{uplevel,wso2update}*.
+// manifest: all of updates/, and in bin/ the tool under its own and U2's names, with the
+// files that lie beside it.
 func Reserved(p string) bool {
 	if p == "updates" || strings.HasPrefix(p, "updates/") {
 		return true
 	}
 	name, inBin := strings.CutPrefix(p, "bin/")
-	return inBin && !strings.Contains(name, "/") &&
-		(strings.HasPrefix(name, "uplevel") || strings.HasPrefix(name, "wso2update"))
+	if !inBin || strings.Contains(name, "/") {
+		return false
+	}
+	switch name {
+	case "vendor.json", "update_tool_setup.sh", "update_tool_setup.ps1":
+		return true
+	}
+	return strings.HasPrefix(name, "uplevel") || strings.HasPrefix(name, "wso2update")
 }
 
 // CheckTarget refuses a link target that leaves the home when read from the link's

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -66,14 +67,60 @@ func (d damageReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// ErrBomb is in the chain of errors that say a stored object unpacks to more than any
+// content of its length.
+var ErrBomb = errors.New("it unpacks to far more than it has")
+
+// How much a stored object of unknown content may unpack to: so much, and so many times
+// what was read of it.
+const (
+	freely = 4 << 30
+	ratio  = 500
+)
+
 // Sum decodes a stored object and returns digest and size of its content. It takes
 // time, not memory, whatever the object claims to hold.
-func Sum(stored io.Reader) (digest.Digest, int64, error) {
-	dec, err := zstd.NewReader(stored,
+func Sum(stored io.Reader) (digest.Digest, int64, error) { return sum(stored, math.MaxInt64/2) }
+
+// SumUnknown is [Sum] for what anybody sent: its length bounds the time, too. What unpacks
+// to more than 4 GiB and 500 times its length is [ErrBomb].
+func SumUnknown(stored io.Reader) (digest.Digest, int64, error) { return sum(stored, freely) }
+
+func sum(stored io.Reader, free int64) (digest.Digest, int64, error) {
+	in := &counted{r: stored}
+	dec, err := zstd.NewReader(in,
 		zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(2*window))
 	if err != nil {
 		return digest.Digest{}, 0, fmt.Errorf("starting decompression: %w", err)
 	}
 	defer dec.Close()
-	return digest.Copy(io.Discard, dec)
+	return digest.Copy(io.Discard, &within{r: dec, in: in, free: free})
+}
+
+// counted counts what is read.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// within ends a content that grew out of all proportion.
+type within struct {
+	r    io.Reader
+	in   *counted
+	n    int64
+	free int64
+}
+
+func (w *within) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if w.n += int64(n); w.n > w.free+ratio*w.in.n {
+		return 0, ErrBomb
+	}
+	return n, err
 }

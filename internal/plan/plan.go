@@ -223,6 +223,9 @@ func (o Outcome) check(kind Kind) error {
 		if o.Result == nil || o.Result.Path != o.Path {
 			return fmt.Errorf("%s without a result", o.Action)
 		}
+		if o.Action == Mode && o.Disk == nil {
+			return errors.New("mode of nothing")
+		}
 		// What a revert brings back may be the operator's own link, which may lead anywhere.
 		if o.Result.Kind == manifest.Link && kind != Revert && kind != RevertHotfix {
 			return manifest.CheckTarget(o.Path, o.Result.Target)

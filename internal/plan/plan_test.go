@@ -79,6 +79,7 @@ func TestContradictoryPlansAreRefused(t *testing.T) {
 		"add of nothing":     {Path: "x", Action: Add},
 		"result elsewhere":   {Path: "x", Action: Replace, Result: file("y", "")},
 		"remove of nothing":  {Path: "x", Action: Remove},
+		"mode of nothing":    {Path: "x", Action: Mode, Result: file("x", "")},
 		"remove with result": {Path: "x", Action: Remove, Disk: file("x", ""), Result: file("x", "")},
 		"unknown action":     {Path: "x", Action: "explode"},
 		"link leaves":        {Path: "x", Action: Add, Result: &manifest.Entry{Path: "x", Kind: manifest.Link, Target: "../../etc"}},
@@ -126,6 +127,17 @@ func FuzzParse(f *testing.F) {
 		}
 		if err := p.Check(); err != nil {
 			t.Fatal(err)
+		}
+		text, err := p.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse(text)
+		if err != nil {
+			t.Fatalf("what was printed is refused: %v\n%s", err, text)
+		}
+		if twice, err := again.Bytes(); err != nil || !bytes.Equal(twice, text) {
+			t.Fatalf("%s\nbecomes\n%s\n%v", text, twice, err)
 		}
 	})
 }

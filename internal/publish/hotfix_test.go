@@ -336,3 +336,34 @@ func TestHotfixOutThatCannotBeWritten(t *testing.T) {
 		t.Errorf("%+v, %v", out, err)
 	}
 }
+
+// Another publisher on the same folder is in the middle of a refresh when a hotfix
+// gathers what proves it: the snapshot kept there is not the one that its timestamp lists.
+func TestTheProofOfAHotfixFitsTogether(t *testing.T) {
+	d, files := withLevel(t)
+	kept := filepath.Join(d.Signer.Folder.MetadataDir(), "snapshot.json")
+	before, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	level(t, d, with(files, map[string]string{"bin/shop": "#!/bin/sh\necho 1.0.2\n"}), strings.ReplaceAll(notes1, "471", "472"))
+	d.Registry = midway{d.service, func() error { return os.WriteFile(kept, before, 0o600) }}
+	out, err := d.hotfix(t, fixedFiles(files))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.asCustomer(t, out.File)
+}
+
+// midway is a registry that something happens behind while it is asked.
+type midway struct {
+	*service
+	happens func() error
+}
+
+func (m midway) Hotfixes(ctx context.Context, line release.Line) ([]api.Hotfix, error) {
+	if err := m.happens(); err != nil {
+		return nil, err
+	}
+	return m.service.Hotfixes(ctx, line)
+}

@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -137,7 +136,7 @@ func (p *Publisher) makeHotfix(ctx context.Context, d *hotfixDraft, out HotfixOu
 	if err != nil {
 		return out, problem.New(problem.Refused, "Make the fix smaller, or publish a level.", "Unable to make the hotfix: %w", err)
 	}
-	keys, err := p.Signer.Folder.Keys(trust.RoleHotfix)
+	keys, err := p.Signer.Folder.Signers(trust.RoleHotfix)
 	if err != nil {
 		return out, err
 	}
@@ -148,7 +147,7 @@ func (p *Publisher) makeHotfix(ctx context.Context, d *hotfixDraft, out HotfixOu
 	if _, err := d.view.Hotfix(spec.Envelope); err != nil {
 		return out, problem.New(problem.Refused, "Use the key file that was made for this role.", "Customers would not trust this signature: %w", err)
 	}
-	if spec.Metadata, err = p.proof(ctx, d.view.RootVersion()); err != nil {
+	if spec.Metadata, err = p.proof(ctx); err != nil {
 		return out, err
 	}
 	if err := p.fetchBases(ctx, d); err != nil {
@@ -228,28 +227,15 @@ func (p *Publisher) fetchBases(ctx context.Context, d *hotfixDraft) error {
 	return p.Objects.Fetch(ctx, d.Line, d.req.Level, refs)
 }
 
-// proof gathers the metadata that prove an envelope: every root, and what the last
-// refresh brought.
-func (p *Publisher) proof(ctx context.Context, root int64) ([]bundle.File, error) {
-	var files []bundle.File
-	for n := int64(1); n <= root; n++ {
-		name := trust.FileName(trust.RoleRoot, n)
-		data, err := p.Signer.Remote.Metadata(ctx, name, trust.MaxRoot)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, bundle.File{Name: name, Data: data})
+// proof gathers the metadata that prove an envelope.
+func (p *Publisher) proof(ctx context.Context) ([]bundle.File, error) {
+	carried, err := p.Signer.Proof(ctx)
+	if err != nil {
+		return nil, err
 	}
-	for _, role := range []string{trust.RoleTimestamp, trust.RoleSnapshot, trust.RoleTargets} {
-		doc, err := p.Signer.Folder.Document(role)
-		if err != nil {
-			return nil, err
-		}
-		facts, err := sign.FactsOf(doc)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, bundle.File{Name: trust.FileName(role, facts.Version), Data: bytes.Clone(doc)})
+	files := make([]bundle.File, len(carried))
+	for i, f := range carried {
+		files[i] = bundle.File{Name: f.Name, Data: f.Data}
 	}
 	return files, nil
 }

@@ -66,7 +66,8 @@ type draft struct {
 	former   published // level before; the zero value for level 0
 	base     manifest.Tree
 	manifest []byte
-	first    bool // of its channel: level 0 comes along
+	judged   []release.Listed // levels of the line, as the draft saw them
+	first    bool             // of its channel: level 0 comes along
 	already  *published
 }
 
@@ -147,7 +148,7 @@ func (p *Publisher) draft(ctx context.Context, req LevelRequest) (*draft, error)
 	if err != nil {
 		return nil, err
 	}
-	d := &draft{first: first}
+	d := &draft{first: first, judged: levels}
 	d.Line, d.Notes = req.Line, notes
 	if d.build, err = p.scan(ctx, req.Line, req.Dist); err != nil {
 		return nil, err
@@ -319,7 +320,7 @@ func (p *Publisher) sameStart(ctx context.Context, d *draft) (publication, error
 // release uploads objects, signs, and submits the metadata last.
 func (p *Publisher) release(ctx context.Context, d *draft, bundles []publication, out Outcome) (Outcome, error) {
 	// Keys first: a wrong passphrase is told before anything travels.
-	docs, err := p.signLevels(bundles, d.first)
+	docs, err := p.signLevels(bundles, d.judged, d.first)
 	if err != nil {
 		return out, err
 	}

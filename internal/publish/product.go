@@ -142,7 +142,8 @@ type StateRequest struct {
 	Tested string // text or URL shown with the level
 }
 
-// SetState changes the signed state of a level. Only the product's key is needed.
+// SetState changes the signed state of a level: upwards, or to withdrawn for good. Only the
+// product's key is needed.
 func (p *Publisher) SetState(ctx context.Context, req StateRequest) (Outcome, error) {
 	if req.State == release.Withdrawn && strings.TrimSpace(req.Reason) == "" {
 		return Outcome{}, problem.New(problem.Usage, "Say why with --reason: customers are told.", "A withdrawal needs a reason")
@@ -165,9 +166,31 @@ func (p *Publisher) SetState(ctx context.Context, req StateRequest) (Outcome, er
 		out.Already = true
 		return out, nil
 	}
-	docs, err := p.signLevels([]publication{{listed: changed}}, false)
+	if err := mayMove(level, req.State); err != nil {
+		return out, err
+	}
+	judged, err := view.Levels(req.Line)
+	if err != nil {
+		return out, err
+	}
+	docs, err := p.signLevels([]publication{{listed: changed}}, judged, false)
 	if err != nil {
 		return out, err
 	}
 	return out, p.Signer.Submit(ctx, docs, req.Line)
+}
+
+// mayMove refuses what the service would refuse, too: a withdrawal taken back, and a level
+// taken from those who have it.
+func mayMove(level release.Listed, to release.State) error {
+	name := level.Line().LevelName(level.Level)
+	switch {
+	case level.State.CanBecome(to):
+		return nil
+	case level.State == release.Withdrawn:
+		return problem.New(problem.Refused, fmt.Sprintf("Publish what is mended as the next level: level %s %s --dist … --notes FILE.", level.Product, level.Version),
+			"Level %s was withdrawn and stays so: %s", name, level.Reason)
+	}
+	return problem.New(problem.Refused, fmt.Sprintf("Leave it, or withdraw it: withdraw %s %s %d --reason TEXT.", level.Product, level.Version, level.Level),
+		"Level %s is %s and cannot become %s: some may have it", name, level.State, to)
 }

@@ -7,6 +7,7 @@ import (
 
 	"uplevel/internal/api"
 	"uplevel/internal/digest"
+	"uplevel/internal/problem"
 	"uplevel/internal/release"
 	"uplevel/internal/trust"
 	"uplevel/internal/trust/sign"
@@ -58,12 +59,12 @@ func (b publication) keep(p *Publisher) {
 // renewWhen is the time left at which a publication renews its product's role too.
 const renewWhen = 60 * 24 * time.Hour
 
-// signLevels returns the documents that list bundles, all of one line. A product's
-// role that soon runs out is renewed along with them.
-func (p *Publisher) signLevels(bundles []publication, newLine bool) ([]api.RoleMetadata, error) {
+// signLevels returns the documents that list bundles, all of one line, upon the levels that
+// were judged. A product's role that soon runs out is renewed along with them.
+func (p *Publisher) signLevels(bundles []publication, judged []release.Listed, newLine bool) ([]api.RoleMetadata, error) {
 	line := bundles[0].listed.Line()
 	role := release.ProductRole(line.Product)
-	keys, err := p.Signer.Folder.Keys(role)
+	keys, err := p.Signer.Folder.Signers(role)
 	if err != nil {
 		return nil, err
 	}
@@ -79,11 +80,11 @@ func (p *Publisher) signLevels(bundles []publication, newLine bool) ([]api.RoleM
 	var before []byte
 	switch known := slices.Contains(facts.Delegated, line.Role()); {
 	case newLine && !known:
-		public, err := keys[0].Public()
+		held, err := p.Signer.Folder.Holders(role)
 		if err != nil {
 			return nil, err
 		}
-		product, err = sign.AddDelegation(role, product, line.Role(), public, p.Now(), keys)
+		product, err = sign.AddDelegation(role, product, line.Role(), held, p.Now(), keys)
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +97,7 @@ func (p *Publisher) signLevels(bundles []publication, newLine bool) ([]api.RoleM
 		docs = append(docs, api.RoleMetadata{Role: role, Data: product})
 	}
 	if !newLine {
-		if before, err = p.Signer.Folder.Document(line.Role()); err != nil {
+		if before, err = p.asJudged(line, judged); err != nil {
 			return nil, err
 		}
 	}
@@ -105,6 +106,27 @@ func (p *Publisher) signLevels(bundles []publication, newLine bool) ([]api.RoleM
 		return nil, err
 	}
 	return append(docs, api.RoleMetadata{Role: line.Role(), Data: data}), nil
+}
+
+// asJudged returns the document of a line, if it still lists what was judged: another
+// publisher on the same folder of keys may have brought it further meanwhile, and what that
+// one published must not be signed over.
+func (p *Publisher) asJudged(line release.Line, judged []release.Listed) ([]byte, error) {
+	doc, err := p.Signer.Folder.Document(line.Role())
+	if err != nil {
+		return nil, err
+	}
+	levels, err := trust.LineLevels(doc, line)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.EqualFunc(levels, judged, func(a, b release.Listed) bool {
+		return a.Record == b.Record && a.Listing == b.Listing
+	}) {
+		return nil, problem.New(problem.Refused, "Run the command again: it starts from what is current.",
+			"Another publisher changed %s meanwhile", line)
+	}
+	return doc, nil
 }
 
 func listings(bundles []publication) []release.Listed {
@@ -129,9 +151,9 @@ func (p *Publisher) signProduct(b publication) ([]api.RoleMetadata, error) {
 		return nil, err
 	}
 	if slices.Contains(facts.Delegated, role) {
-		return p.signLevels([]publication{b}, true)
+		return p.signLevels([]publication{b}, nil, true)
 	}
-	signers, err := p.Signer.Folder.Keys(trust.RoleTargets)
+	signers, err := p.Signer.Folder.Signers(trust.RoleTargets)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +165,7 @@ func (p *Publisher) signProduct(b publication) ([]api.RoleMetadata, error) {
 	if err != nil {
 		return nil, err
 	}
-	targets, err = sign.AddDelegation(trust.RoleTargets, targets, role, public, p.Now(), signers)
+	targets, err = sign.AddDelegation(trust.RoleTargets, targets, role, sign.Alone(public), p.Now(), signers)
 	if err != nil {
 		return nil, err
 	}

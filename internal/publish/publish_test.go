@@ -310,8 +310,17 @@ func TestStates(t *testing.T) {
 	if l := listed(t, d, shop)[1]; l.State != release.Withdrawn || l.Reason != "loses orders" {
 		t.Errorf("%+v", l)
 	}
-	set(StateRequest{State: release.Live})
-	if l := listed(t, d, shop)[1]; l.State != release.Live || l.Reason != "" {
+	if !set(StateRequest{State: release.Withdrawn, Reason: "loses orders"}).Already {
+		t.Error("withdrawn twice")
+	}
+	set(StateRequest{State: release.Withdrawn, Reason: "loses all orders"})
+	for _, state := range []release.State{release.Testing, release.Live} { // a pipeline that runs again
+		_, err = d.SetState(t.Context(), StateRequest{Line: shop, Level: 1, State: state})
+		wantKind(t, err, problem.Refused, "was withdrawn and stays so: loses all orders")
+	}
+	_, err = d.SetState(t.Context(), StateRequest{Line: shop, Level: 0, State: release.Verifying})
+	wantKind(t, err, problem.Refused, "is live and cannot become verifying")
+	if l := listed(t, d, shop); l[0].State != release.Live || l[1].State != release.Withdrawn || l[1].Reason != "loses all orders" {
 		t.Errorf("%+v", l)
 	}
 	_, err = d.SetState(t.Context(), StateRequest{Line: shop, Level: 1, State: release.Withdrawn})
@@ -421,12 +430,12 @@ func TestRenew(t *testing.T) {
 	t.Parallel()
 	d := ready(t)
 	add(t, d, release0())
-	if renewed, err := d.Signer.Renew(t.Context(), false); err != nil || len(renewed) != 0 {
+	if renewed, _, err := d.Signer.Renew(t.Context(), false); err != nil || len(renewed) != 0 {
 		t.Fatalf("%+v, %v", renewed, err)
 	}
 	d.clock = d.clock.Add(70 * 24 * time.Hour)
 	d.service.renew(t)
-	renewed, err := d.Signer.Renew(t.Context(), false)
+	renewed, _, err := d.Signer.Renew(t.Context(), false)
 	if err != nil || len(renewed) != 2 || renewed[0].Role != "product.shop" || renewed[1].Role != shop.Role() {
 		t.Fatalf("%+v, %v", renewed, err)
 	}
@@ -442,7 +451,7 @@ func TestRenew(t *testing.T) {
 	} else if known, ok := errors.AsType[*problem.Error](err); !ok || !strings.Contains(known.Next, "keys renew") {
 		t.Errorf("no word of keys renew: %+v", known)
 	}
-	renewed, err = d.Signer.Renew(t.Context(), false)
+	renewed, _, err = d.Signer.Renew(t.Context(), false)
 	if err != nil || len(renewed) != 3 {
 		t.Fatalf("%+v, %v", renewed, err)
 	}
@@ -451,7 +460,7 @@ func TestRenew(t *testing.T) {
 	}
 	d.clock = d.clock.Add(250 * 24 * time.Hour)
 	d.service.renew(t)
-	renewed, err = d.Signer.Renew(t.Context(), false)
+	renewed, _, err = d.Signer.Renew(t.Context(), false)
 	wantKind(t, err, problem.Refused, "root")
 	if len(renewed) != 2 {
 		t.Errorf("the others were not renewed: %+v", renewed)
@@ -459,7 +468,7 @@ func TestRenew(t *testing.T) {
 	if err := os.Rename(root+".away", root); err != nil {
 		t.Fatal(err)
 	}
-	if renewed, err = d.Signer.Renew(t.Context(), true); err != nil || len(renewed) != 4 || renewed[0].Version != 2 {
+	if renewed, _, err = d.Signer.Renew(t.Context(), true); err != nil || len(renewed) != 4 || renewed[0].Version != 2 {
 		t.Errorf("%+v, %v", renewed, err)
 	}
 }
@@ -476,7 +485,7 @@ func TestRenewFromAFolderThatFellBehind(t *testing.T) {
 	d.clock = d.clock.Add(130 * 24 * time.Hour)
 	d.service.renew(t)
 	d.Signer.Folder.Dir = behind
-	renewed, err := d.Signer.Renew(t.Context(), false)
+	renewed, _, err := d.Signer.Renew(t.Context(), false)
 	if err != nil || len(renewed) != 2 {
 		t.Fatalf("%+v, %v", renewed, err)
 	}

@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -63,6 +65,7 @@ func filesOf(tree, known manifest.Tree, open func(string) (io.ReadCloser, error)
 
 // store uploads those of the contents that the service lacks and adds to out.
 func (p *Publisher) store(ctx context.Context, all []upload, out *Outcome) error {
+	p.sweep()
 	missing, err := p.missing(ctx, all)
 	if err != nil {
 		return err
@@ -141,12 +144,32 @@ func (p *Publisher) put(ctx context.Context, u upload) (int64, error) {
 	return size, p.Store.PutObject(ctx, u.Sum, bytes.NewReader(stored.Bytes()), size)
 }
 
+// uploadFile begins the names of files that are uploaded; one that is older than litterAge
+// was left by a publisher that was killed.
+const (
+	uploadFile = "upload-"
+	litterAge  = 24 * time.Hour
+)
+
+// sweep removes what killed publishers left in the cache. What stays is only in the way.
+func (p *Publisher) sweep() {
+	left, _ := os.ReadDir(p.Cache)
+	for _, e := range left {
+		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), uploadFile) {
+			continue
+		}
+		if info, err := e.Info(); err == nil && p.Now().Sub(info.ModTime()) > litterAge {
+			_ = os.Remove(filepath.Join(p.Cache, e.Name()))
+		}
+	}
+}
+
 // putLarge makes the stored form in a file, so that memory does not grow with it.
 func (p *Publisher) putLarge(ctx context.Context, u upload) (int64, error) {
 	if err := durable.MkdirAll(p.Cache, 0o700); err != nil {
 		return 0, fmt.Errorf("making the cache folder: %w", err)
 	}
-	file, err := os.CreateTemp(p.Cache, "upload-*")
+	file, err := os.CreateTemp(p.Cache, uploadFile+"*")
 	if err != nil {
 		return 0, fmt.Errorf("compressing %s: %w", u.Sum, err)
 	}

@@ -115,6 +115,14 @@ func ParseState(text string) (State, error) {
 	return s, nil
 }
 
+// CanBecome reports whether a level may change from this state to next: upwards from testing
+// to live, or to withdrawn, for good. Customers keep what was given to them once, and what was
+// withdrawn for a reason does not come back by a command that is run again.
+func (s State) CanBecome(next State) bool {
+	order := []State{Testing, Verifying, Live, Withdrawn}
+	return slices.Index(order, next) >= slices.Index(order, s)
+}
+
 // Type tells what kinds of update a level holds.
 type Type string
 

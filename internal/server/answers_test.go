@@ -106,6 +106,11 @@ func TestOnlyBearer(t *testing.T) {
 			t.Errorf("%q: %d, want %d", header, got, want)
 		}
 	}
+	for _, query := range []string{"access_token", "token", "authorization", "bearer"} {
+		if got := ask(h, "GET", "/api/v1/eula?"+query+"=operator", "", "", "Cookie", query+"=operator").Code; got != 401 {
+			t.Errorf("%s in the URL or a cookie: %d, want 401", query, got)
+		}
+	}
 }
 
 // trouble is a door that fails in its own way.
@@ -164,10 +169,13 @@ func TestReadiness(t *testing.T) {
 	if got := ask(s.Handler(), "GET", "/readyz", "", "").Code; got != 200 {
 		t.Error(got)
 	}
-	s.Records = trouble{w, errors.New("no database")}
+	s.Records = trouble{w, errors.New("database postgres://db.internal/x: no route to host")}
 	h := s.Handler()
-	if got := ask(h, "GET", "/readyz", "", "").Code; got != 503 {
-		t.Error(got)
+	if got := ask(h, "GET", "/readyz", "", ""); got.Code != 503 || strings.Contains(got.Body.String(), "database") || strings.Contains(got.Body.String(), "route") || !strings.Contains(got.Body.String(), `"next"`) {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+	if !strings.Contains(w.log.String(), "db.internal") {
+		t.Errorf("the log does not tell why: %s", w.log.String())
 	}
 	if got := ask(h, "GET", "/healthz", "", "").Code; got != 200 {
 		t.Error("alive is not ready")
@@ -225,7 +233,7 @@ func TestObjectRanges(t *testing.T) {
 	w, s := newWorld(t)
 	h := s.Handler(RoleDelivery)
 	sum := digest.Of([]byte("file 1"))
-	url := s.signedURL(sum, today.Add(time.Minute))
+	url := keyOf(s.Signer.Keys).signedURL(sum, today.Add(time.Minute))
 	whole := ask(h, "GET", url, "", "")
 	tag, size := whole.Header().Get("ETag"), whole.Body.Len()
 	for _, tc := range []struct {
@@ -286,8 +294,16 @@ func TestMetadataIsCompressedWhereAccepted(t *testing.T) {
 	if got := ask(h, "GET", "/tuf/5.snapshot.json", "", ""); got.Code != 200 || !bytes.Equal(got.Body.Bytes(), long) || !strings.Contains(got.Header().Get("Cache-Control"), "immutable") {
 		t.Errorf("%d, %d bytes, %v", got.Code, got.Body.Len(), got.Header())
 	}
-	got := ask(h, "GET", "/tuf/timestamp.json", "", "", "Accept-Encoding", "gzip")
-	if got.Header().Get("Content-Encoding") != "gzip" || got.Body.Len() > len(long)/10 || got.Header().Get("Cache-Control") != "no-cache" {
+	if got := ask(h, "GET", "/tuf/timestamp.json", "", "", "Accept-Encoding", "gzip"); got.Header().Get("Cache-Control") != "no-cache" || !bytes.Equal(got.Body.Bytes(), long) {
+		t.Errorf("timestamp: %d bytes, %v", got.Body.Len(), got.Header())
+	}
+	for _, no := range []string{"", "br", "gzip;q=0", "identity, gzip ; q=0.0"} {
+		if got := ask(h, "GET", "/tuf/5.snapshot.json", "", "", "Accept-Encoding", no); got.Header().Get("Content-Encoding") != "" || got.Header().Get("Vary") == "" {
+			t.Errorf("%q: %v", no, got.Header())
+		}
+	}
+	got := ask(h, "GET", "/tuf/5.snapshot.json", "", "", "Accept-Encoding", "br;q=1, GZIP;q=0.5", "Range", "bytes=1-2")
+	if got.Code != 200 || got.Header().Get("Content-Encoding") != "gzip" || got.Body.Len() > len(long)/10 || got.Header().Get("Content-Length") != fmt.Sprint(got.Body.Len()) {
 		t.Errorf("%d bytes, %v", got.Body.Len(), got.Header())
 	}
 	r, err := gzip.NewReader(got.Body)
@@ -332,7 +348,7 @@ func TestBrokenUpload(t *testing.T) {
 
 func TestClientAddress(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct{ remote, forwarded, want string }{
+	for _, tc := range []struct{ remote, lines, want string }{ // of the header, each to its |
 		{"192.0.2.1:99", "", "192.0.2.1"},
 		{"192.0.2.1:99", "203.0.113.5", "192.0.2.1"},
 		{"127.0.0.1:99", "203.0.113.5", "203.0.113.5"},
@@ -343,10 +359,21 @@ func TestClientAddress(t *testing.T) {
 		{"127.0.0.1:99", "1.2.3.4, <script>", "127.0.0.1"},
 		{"[2001:db8::7]:99", "", "2001:db8::7"},
 		{"@", "1.2.3.4", "@"},
+		{"127.0.0.1:99", "1.2.3.4|203.0.113.5", "203.0.113.5"},
+		{"127.0.0.1:99", "1.2.3.4, 5.6.7.8|9.9.9.9|203.0.113.5", "203.0.113.5"},
+		{"127.0.0.1:99", "1.2.3.4|", "127.0.0.1"},
 	} {
-		if got := clientAddress(tc.remote, tc.forwarded); got != tc.want {
-			t.Errorf("%s, %q: %s, want %s", tc.remote, tc.forwarded, got, tc.want)
+		if got := clientAddress(tc.remote, strings.Split(tc.lines, "|")); got != tc.want {
+			t.Errorf("%s, %q: %s, want %s", tc.remote, tc.lines, got, tc.want)
 		}
+	}
+	// Every door looks at all lines: those with huma (that which takes passwords) and without.
+	w, s := newWorld(t)
+	r := httptest.NewRequest(http.MethodPost, "/api/v1/tokens", strings.NewReader(`{"email":"operator@example.com","password":"right passw0rd"}`))
+	r.RemoteAddr, r.Header["X-Forwarded-For"] = "127.0.0.1:99", []string{"1.2.3.4", "203.0.113.5"}
+	s.Handler(RoleAPI).ServeHTTP(httptest.NewRecorder(), r)
+	if w.from != "203.0.113.5" || !strings.Contains(w.log.String(), `"address":"203.0.113.5"`) {
+		t.Errorf("logged in from %s: %s", w.from, w.log.String())
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"uplevel/internal/entitlement"
 	"uplevel/internal/entitlement/access"
 	"uplevel/internal/fetch"
+	"uplevel/internal/fleet"
 	"uplevel/internal/manifest"
 	"uplevel/internal/object"
 	"uplevel/internal/problem"
@@ -358,7 +359,7 @@ func (h *house) report(c *api.Client, organisation string) {
 	h.fine(c.Report(h.t.Context(), api.Report{
 		Installation: strings.Repeat("a", 64), Product: "shop", Version: "1.0", Channel: "full", Level: 1, Operation: "update", Outcome: "ok",
 	}))
-	all, err := h.db.Installations(h.t.Context(), organisation)
+	all, err := h.db.Installations(h.t.Context(), fleet.Query{Organisation: organisation})
 	if err != nil || len(all) != 1 || all[0].Level != 1 {
 		h.t.Errorf("%+v, %v", all, err)
 	}

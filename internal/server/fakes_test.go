@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"uplevel/internal/problem"
 	"uplevel/internal/release"
 	"uplevel/internal/server/hotfixes"
+	"uplevel/internal/trust"
 	"uplevel/internal/trust/online"
 )
 
@@ -33,19 +35,22 @@ var (
 // world is everything behind the handlers, in memory: two organisations of which only
 // "own" may have the product, and a member of the vendor's staff.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	blobs    mem.Store
 	contents map[digest.Digest][]byte
 	levels   []release.Published
 	reports  []fleet.Report
+	fleet    []fleet.Installation
 	accepted []string
 	logins   int
+	from     string // the address of the last login
 	hotfix   []hotfix.Published
+	tools    []byte // the tool role's file
 	now      time.Time
 	log      bytes.Buffer
 }
 
-func newWorld(t *testing.T) (*world, *Service) {
+func newWorld(t testing.TB) (*world, *Service) {
 	t.Helper()
 	w := &world{t: t, contents: map[digest.Digest][]byte{}, now: today}
 	w.publish(0, release.Live, "file 0", "common")
@@ -109,6 +114,9 @@ func (w *world) who(token string) (entitlement.Principal, bool) {
 		p.User.Role, p.User.Organisation, p.Organisation = entitlement.Operator, "other", entitlement.Organisation{ID: "other", Name: "Other"}
 	case "report":
 		p.User.Role, p.Token.Scopes = entitlement.Operator, []string{api.ScopeReport}
+	case "publisher":
+		p.User.Role, p.Token.Scopes = "release-engineer", []string{"publish"}
+		p.User.Organisation, p.Organisation = "", entitlement.Organisation{}
 	case "release-engineer", "subscription-manager", "support", "administrator":
 		p.User.Organisation, p.Organisation = "", entitlement.Organisation{}
 	default:
@@ -117,12 +125,13 @@ func (w *world) who(token string) (entitlement.Principal, bool) {
 	return p, true
 }
 
-func (w *world) Login(_ context.Context, email, password, _ string) (string, entitlement.Token, error) {
+func (w *world) Login(_ context.Context, email, password, address string) (string, entitlement.Token, error) {
 	w.logins++
+	w.from = address
 	if email != "operator@example.com" || password != "right passw0rd" {
 		return "", entitlement.Token{}, problem.New(problem.Credentials, "", "Invalid credentials")
 	}
-	return "operator", entitlement.Token{Expires: w.now.Add(time.Hour)}, nil
+	return "operator", entitlement.Token{ID: "tok_login", User: "operator", Expires: w.now.Add(time.Hour)}, nil
 }
 
 func (w *world) Principal(_ context.Context, token string) (entitlement.Principal, error) {
@@ -171,16 +180,41 @@ func (w *world) MetadataFile(_ context.Context, file string) ([]byte, error) {
 	return []byte(`{"signed":{}}`), nil
 }
 
+func (w *world) CurrentMetadata(_ context.Context, role string) ([]byte, error) {
+	if role != trust.RoleTool || w.tools == nil {
+		return nil, fs.ErrNotExist
+	}
+	return w.tools, nil
+}
+
 func (w *world) ChangeMetadata(context.Context, func(online.Repository) error) error {
 	return problem.New(problem.Verification, "", "nothing is accepted here")
 }
 
-func (w *world) AddReport(_ context.Context, organisation string, _ time.Time, r fleet.Report) error {
+func (w *world) AddReports(_ context.Context, organisation string, reports []fleet.Told) ([]fleet.Fate, error) {
 	if organisation != "own" && organisation != "other" && organisation != "" {
 		w.t.Errorf("a report of %q", organisation)
 	}
-	w.reports = append(w.reports, r)
-	return nil
+	fates := []fleet.Fate{}
+	for _, t := range reports {
+		w.reports = append(w.reports, t.Report)
+		at, known := slices.BinarySearchFunc(w.fleet, t.Installation, func(i fleet.Installation, id string) int { return strings.Compare(i.Installation, id) })
+		if !known {
+			w.fleet = slices.Insert(w.fleet, at, fleet.Installation{Organisation: organisation})
+		}
+		fates = append(fates, w.fleet[at].Learn(t))
+	}
+	return fates, nil
+}
+
+func (w *world) Installations(_ context.Context, q fleet.Query) ([]fleet.Installation, error) {
+	var found []fleet.Installation
+	for _, i := range w.fleet {
+		if i.Organisation == q.Organisation && i.Installation > q.After && (q.Product == "" || q.Product == i.Product) && len(found) < q.Limit {
+			found = append(found, i)
+		}
+	}
+	return found, nil
 }
 
 func (w *world) Vendor(context.Context) (api.Vendor, error) { return api.Vendor{Name: "Vendor"}, nil }

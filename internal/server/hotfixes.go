@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"uplevel/internal/api"
 	"uplevel/internal/blob"
@@ -37,6 +36,12 @@ func (s *Service) registerHotfix(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
+	leave, err := s.rooms.publishers.take(r.Context(), decoderCost+bodyCopies*hotfix.MaxBytes)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	defer leave()
 	h, already, err := s.Hotfixes.Register(r.Context(), p.Actor(c.address), http.MaxBytesReader(w, r.Body, bundle.MaxZip))
 	if err != nil {
 		s.refuse(w, r, err)
@@ -66,7 +71,7 @@ func (s *Service) hotfixZip(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Disposition", `attachment; filename="`+h.FileName()+`"`)
 	w.Header().Set("Cache-Control", "private, no-cache")
 	w.Header().Set("ETag", `"`+h.Zip.Sum.String()+`"`)
-	http.ServeContent(w, r, "", time.Time{}, o)
+	give(w, r, o)
 }
 
 type lineAsked struct {

@@ -43,6 +43,9 @@ func (s *Service) config() huma.Config {
 		"The rules behind it are in docs/design/api.md."
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.CreateHooks = nil
+	requests := huma.DefaultJSONFormat
+	requests.Unmarshal = boundedJSON
+	c.Formats = map[string]huma.Format{"application/json": requests, "json": requests}
 	c.AllowAdditionalPropertiesByDefault = true
 	c.Transformers = []huma.Transformer{s.ownProblem}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
@@ -61,7 +64,7 @@ func (s *Service) ownProblem(ctx huma.Context, _ string, v any) (any, error) {
 	for _, d := range e.Errors {
 		details = append(details, strings.TrimPrefix(d.Location+": "+d.Message, ": "))
 	}
-	id, _ := ctx.Context().Value(requestKey{}).(string)
+	id := noteOf(ctx.Context()).id
 	p := api.Problem{
 		Title: "The request does not fit the API", Status: e.Status, Detail: e.Detail, Kind: problem.Usage.String(),
 		Next: "Correct the request; " + openAPIPath + " describes it.", RequestID: id,
@@ -109,6 +112,7 @@ func describeRest(o *huma.OpenAPI) {
 		Parameters: []*huma.Param{text("path", "digest")}, RequestBody: &huma.RequestBody{Required: true, Content: bytesOf("application/zstd")},
 	}, "204", "")
 	describeHotfixes(o, add, text, bytesOf(api.HotfixZip))
+	describeTools(add, text)
 	add(&huma.Operation{
 		Method: http.MethodGet, Path: api.ObjectsPath + "{digest}", OperationID: "get-object", Summary: "An object in its stored form, with ranges",
 		Parameters: []*huma.Param{text("path", "digest"), text("query", "expires"), text("query", "key"), text("query", "signature")},

@@ -10,9 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"uplevel/internal/api"
-	"uplevel/internal/digest"
 	"uplevel/internal/entitlement"
-	"uplevel/internal/fleet"
 	"uplevel/internal/problem"
 	"uplevel/internal/release"
 	"uplevel/internal/trust/online"
@@ -27,7 +25,13 @@ type Caller struct {
 
 // Resolve keeps the client's address for the audit log.
 func (c *Caller) Resolve(ctx huma.Context) []error {
-	c.address = clientAddress(ctx.RemoteAddr(), ctx.Header("X-Forwarded-For"))
+	var forwarded []string
+	ctx.EachHeader(func(name, value string) {
+		if http.CanonicalHeaderKey(name) == forwardedFor {
+			forwarded = append(forwarded, value)
+		}
+	})
+	c.address = clientAddress(ctx.RemoteAddr(), forwarded)
 	return nil
 }
 
@@ -48,14 +52,17 @@ type lineInPath struct {
 // operations registers API v1 on a mux.
 func (s *Service) operations(mux *http.ServeMux) huma.API {
 	a := humago.New(mux, s.config())
-	post(a, "tokens", "Get a token for a password", api.MaxBody, s.newToken)
+	a.UseMiddleware(s.admit)
+	post(a, "tokens", "Get a token for a password", smallBody, s.newToken)
 	post(a, "check", "What may the caller have", api.MaxBody, s.check)
 	post(a, "deliveries", "Get URLs of a level's objects", api.MaxBody, s.deliveries)
-	post(a, "reports", "Tell the outcome of a change", api.MaxBody, s.report)
+	post(a, "reports", "Tell where an installation stands", api.MaxReport, s.report)
+	post(a, "reports/carried", "Tell what was carried out of other networks", api.MaxBody, s.carriedReports)
 	post(a, "eula/acceptances", "Accept the EULA for the organisation", api.MaxBody, s.acceptEULA)
 	post(a, "publishing/missing", "Which objects does the store lack", api.MaxBody, s.missing)
 	post(a, "publishing/metadata", "Make signed metadata current", api.MaxMetadataBody, s.submit)
 	get(a, "eula", "The EULA in force", s.eula)
+	get(a, "installations", "Installations of the caller's organisation", s.installations)
 	get(a, "vendor", "Who the vendor is", s.vendor)
 	get(a, "publishing/online-keys", "Public keys of snapshot and timestamp", s.onlineKeys)
 	get(a, "publishing/organisations", "Who is called that", s.organisation)
@@ -95,11 +102,7 @@ func operationID(method, path string) string {
 
 // may returns who calls, when they have the right.
 func (s *Service) may(ctx context.Context, c Caller, right entitlement.Right) (entitlement.Principal, error) {
-	token, err := bearer(c.Authorization)
-	if err != nil {
-		return entitlement.Principal{}, s.answerTo(ctx, err)
-	}
-	p, err := s.Door.Principal(ctx, token)
+	p, err := s.principal(ctx, c.Authorization)
 	if err == nil {
 		err = p.May(s.Now(), right)
 	}
@@ -107,6 +110,23 @@ func (s *Service) may(ctx context.Context, c Caller, right entitlement.Right) (e
 		return entitlement.Principal{}, s.answerTo(ctx, err)
 	}
 	return p, nil
+}
+
+// principal returns who calls; asked again for the same request it is known.
+func (s *Service) principal(ctx context.Context, authorization string) (entitlement.Principal, error) {
+	if p, known := ctx.Value(principalKey{}).(entitlement.Principal); known {
+		return p, nil
+	}
+	token, err := bearer(authorization)
+	if err != nil {
+		return entitlement.Principal{}, err
+	}
+	p, err := s.Door.Principal(ctx, token)
+	if err == nil {
+		about := noteOf(ctx)
+		about.user, about.token = p.User.ID, p.Token.ID
+	}
+	return p, err
 }
 
 type tokenRequest struct {
@@ -119,6 +139,8 @@ func (s *Service) newToken(ctx context.Context, in *tokenRequest) (*body[api.Tok
 	if err != nil {
 		return nil, s.answerTo(ctx, err)
 	}
+	about := noteOf(ctx)
+	about.user, about.token = token.User, token.ID
 	return &body[api.Token]{api.Token{Token: secret, Expires: token.Expires}}, nil
 }
 
@@ -147,9 +169,13 @@ func (s *Service) check(ctx context.Context, in *asked[api.CheckRequest]) (*body
 	if err != nil {
 		return nil, s.answerTo(ctx, err)
 	}
+	vendor, err := s.Records.Vendor(ctx)
+	if err != nil {
+		return nil, s.answerTo(ctx, err)
+	}
 	out := api.CheckAnswer{
 		Entitlement: api.Entitlement{Kind: string(grant.Kind), State: string(grant.State)},
-		Messages:    []api.Message{}, MinimumTool: s.MinimumTool, Organisation: p.Organisation.ID, States: []string{},
+		Messages:    []api.Message{}, MinimumTool: vendor.MinimumTool, Organisation: p.Organisation.ID, States: []string{},
 	}
 	if !grant.Until.IsZero() {
 		out.Entitlement.Until = &grant.Until
@@ -171,21 +197,6 @@ func (s *Service) check(ctx context.Context, in *asked[api.CheckRequest]) (*body
 		return nil, s.answerTo(ctx, err)
 	}
 	return &body[api.CheckAnswer]{out}, nil
-}
-
-func (s *Service) report(ctx context.Context, in *asked[api.Report]) (*struct{}, error) {
-	p, err := s.may(ctx, in.Caller, entitlement.MayReport)
-	if err != nil {
-		return nil, err
-	}
-	r := fleet.Report(in.Body)
-	if err := r.Check(); err != nil {
-		return nil, s.answerTo(ctx, problem.New(problem.Usage, "Correct the report.", "%w", err))
-	}
-	if err := s.Records.AddReport(ctx, p.Organisation.ID, s.Now(), r); err != nil {
-		return nil, s.answerTo(ctx, err)
-	}
-	return &struct{}{}, nil
 }
 
 func (s *Service) eula(ctx context.Context, in *Caller) (*body[api.EULA], error) {
@@ -250,12 +261,9 @@ func (s *Service) missing(ctx context.Context, in *asked[api.MissingRequest]) (*
 	if _, err := s.may(ctx, in.Caller, entitlement.MayPublish); err != nil {
 		return nil, err
 	}
-	lacking, err := s.Content.Missing(ctx, in.Body.Objects)
+	lacking, err := s.lacking(ctx, in.Body.Objects)
 	if err != nil {
 		return nil, s.answerTo(ctx, err)
-	}
-	if lacking == nil {
-		lacking = []digest.Digest{}
 	}
 	return &body[api.MissingAnswer]{api.MissingAnswer{Objects: lacking}}, nil
 }

@@ -24,31 +24,57 @@ import (
 	"uplevel/internal/release"
 )
 
-// requestKey carries the request's id through its context, for logs and answers.
+// requestKey carries the request's [note] through its context, for logs and answers.
 type requestKey struct{}
 
-// outside gives every request an id, bounds its time to be read, logs it, and turns a
-// panic into an answer.
+// note is what is learned of a request on its way in. One goroutine at a time has it.
+type note struct {
+	id    string
+	user  string // who called, when a token or password was right
+	token string // the token's id, never its secret
+}
+
+// noteOf returns the note of a request; one that nobody reads outside of a request.
+func noteOf(ctx context.Context) *note {
+	if n, ok := ctx.Value(requestKey{}).(*note); ok {
+		return n
+	}
+	return &note{}
+}
+
+// protect tells browsers what they must not do with any answer: nothing here is a page, a
+// frame or a script, all of it comes over TLS, and nothing is kept unless it says so.
+func protect(h http.Header) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+	h.Set("Content-Security-Policy", "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+}
+
+// outside gives every request an id, protects its answer, logs it, and turns a panic
+// into an answer.
 func (s *Service) outside(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := s.Now()
-		id := newRequestID()
-		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, id))
-		w.Header().Set("X-Request-Id", id)
-		w.Header().Set("X-Content-Type-Options", "nosniff")
+		about := &note{id: newRequestID()}
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, about))
+		w.Header().Set("X-Request-Id", about.id)
+		protect(w.Header())
 		seen := &watched{ResponseWriter: w, status: http.StatusOK}
 		defer func() { //nolint:contextcheck // the request carries it
 			if p := recover(); p != nil {
 				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 					panic(p)
 				}
-				s.Log.ErrorContext(r.Context(), "panic", slog.String("request_id", id), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+				s.Log.ErrorContext(r.Context(), "panic", slog.String("request_id", about.id), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 				s.refuse(seen, r, errors.New("internal error"))
 			}
 			// The query is left out: it holds signatures.
-			s.Log.InfoContext(r.Context(), "request", slog.String("request_id", id), slog.String("method", r.Method),
+			s.Log.InfoContext(r.Context(), "request", slog.String("request_id", about.id), slog.String("method", r.Method),
 				slog.String("path", r.URL.Path), slog.Int("status", seen.status), slog.Int64("bytes", seen.bytes),
-				slog.Duration("took", s.Now().Sub(began)), slog.String("address", addressOf(r)))
+				slog.Duration("took", s.Now().Sub(began)), slog.String("address", addressOf(r)),
+				slog.String("user_id", about.user), slog.String("token_id", about.token))
 		}()
 		next.ServeHTTP(seen, r)
 	})
@@ -62,12 +88,16 @@ func newRequestID() string {
 
 // addressOf returns the network address of the client, without port.
 func addressOf(r *http.Request) string {
-	return clientAddress(r.RemoteAddr, r.Header.Get("X-Forwarded-For"))
+	return clientAddress(r.RemoteAddr, r.Header.Values(forwardedFor))
 }
+
+// forwardedFor is the header in which a proxy says for whom it asks: as a line of its own
+// after those of the client, or at the end of the client's.
+const forwardedFor = "X-Forwarded-For"
 
 // clientAddress returns who is at the other end: behind a proxy on this machine that is
 // whom the proxy names last. Nobody else is believed.
-func clientAddress(remote, forwarded string) string {
+func clientAddress(remote string, lines []string) string {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
 		host = remote
@@ -76,6 +106,7 @@ func clientAddress(remote, forwarded string) string {
 	if err != nil || !peer.IsLoopback() {
 		return host
 	}
+	forwarded := strings.Join(lines, ",")
 	last := strings.TrimSpace(forwarded[strings.LastIndexByte(forwarded, ',')+1:])
 	if client, err := netip.ParseAddr(last); err == nil {
 		return client.String()
@@ -146,6 +177,9 @@ func (s *Service) known(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
 		if pattern != "" {
+			// Every answer is JSON, whatever is asked for: the library need not look, and it
+			// panics over some that are odd.
+			r.Header.Del("Accept")
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -205,7 +239,7 @@ func (a *answer) GetHeaders() http.Header {
 // answerTo is the one place that turns errors into answers. What has no kind is told as
 // "internal error" and logged.
 func (s *Service) answerTo(ctx context.Context, err error) *answer {
-	id, _ := ctx.Value(requestKey{}).(string)
+	id := noteOf(ctx).id
 	if a, done := errors.AsType[*answer](err); done {
 		a.RequestID = id
 		return a
@@ -249,8 +283,9 @@ func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 func (s *Service) notFound(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, fs.ErrNotExist) }
 
-func unavailable(err error) error {
-	return problem.New(problem.Unreachable, "Try again in a minute.", "The service is not ready: %w", err)
+// unavailable says that the service is not ready; why is for its log alone.
+func unavailable() error {
+	return problem.New(problem.Unreachable, "Try again in a minute.", "The service is not ready")
 }
 
 // bearer returns the token that came with a request.

@@ -43,51 +43,70 @@ func asJSON(t *testing.T, value any) string {
 	return string(data)
 }
 
-// TestWhoMayDoWhat is the table of every route and every kind of caller.
-func TestWhoMayDoWhat(t *testing.T) {
-	t.Parallel()
-	w, s := newWorld(t)
-	h := s.Handler(RoleAPI, RoleDelivery)
+// row is a route, and a status for each of callers.
+type row struct {
+	method, path, body string
+	want               string // 1 401, 3 403, 2 2xx, 4 404, 5 422, 9 409
+}
+
+// callers are whoever may come: nobody, a wrong token, each role, another organisation's
+// member, an installation's token, a publisher's.
+func callers() []string {
+	return []string{"", "garbage", "operator", "security", "organisation-admin", "other", "report", "release-engineer", "subscription-manager", "support", "administrator", "publisher"}
+}
+
+// whoMay is the table of every route and every kind of caller.
+func whoMay(t *testing.T, w *world) []row {
+	t.Helper()
 	of := func(level int) string {
 		return asJSON(t, api.DeliveryRequest{Product: "shop", Version: "1.0", Channel: "full", Level: level, Objects: []digest.Digest{w.levels[level].Manifest.Sum}})
 	}
 	report := asJSON(t, api.Report{Installation: strings.Repeat("a", 64), Product: "shop", Version: "1.0", Channel: "full", Level: 1, Operation: "update", Outcome: "ok"})
 	check := `{"product":"shop","version":"1.0","channel":"full","level":0}`
 	sum := digest.Of([]byte("new")).String()
-	tokens := []string{"", "garbage", "operator", "security", "organisation-admin", "other", "report", "release-engineer", "subscription-manager", "support", "administrator"}
-	for _, row := range []struct {
-		method, path, body string
-		want               string // a status for each of tokens: 1 401, 3 403, 2 2xx, 4 404, 5 422, 9 409
-	}{
-		{"POST", "/api/v1/check", check, "11222332222"},
-		{"POST", "/api/v1/deliveries", of(1), "11232332322"},
-		{"POST", "/api/v1/deliveries", of(2), "11333332322"},
-		{"POST", "/api/v1/reports", report, "11232222332"},
-		{"GET", "/api/v1/eula", "", "11222232222"},
-		{"POST", "/api/v1/eula/acceptances", `{"version":"1"}`, "11232233333"},
-		{"GET", "/api/v1/vendor", "", "22222222222"},
-		{"GET", "/api/v1/products/shop/1.0/channels/full/levels", "", "11222332222"},
-		{"POST", "/api/v1/publishing/missing", `{"objects":[]}`, "11333332332"},
-		{"POST", "/api/v1/publishing/metadata", `{"metadata":[]}`, "11333335335"},
-		{"GET", "/api/v1/publishing/online-keys", "", "11333332332"},
-		{"PUT", "/api/v1/publishing/objects/" + sum, "no zstd", "11333335335"},
-		{"POST", "/api/v1/publishing/hotfixes", "no zip", "11333335335"},
-		{"GET", "/api/v1/publishing/organisations?name=Own", "", "11333332332"},
-		{"GET", "/api/v1/publishing/organisations?name=Nobody", "", "11333334334"},
-		{"GET", "/api/v1/hotfixes?product=shop&version=1.0&channel=full", "", "11222332222"},
-		{"GET", "/api/v1/hotfixes/shop/1.0/Own-hf1", "", "11232432342"},
-		{"GET", "/api/v1/hotfixes/shop/1.0/Own-hf2", "", "11434434344"},
-		{"GET", "/api/v1/hotfixes/shop/2.0/Own-hf1", "", "11434434344"},
-		{"GET", "/api/v1/hotfixes/shop/1.0/Other-hf1", "", "11434432342"},
-		{"GET", "/tuf/timestamp.json", "", "22222222222"},
-		{"GET", "/tuf/9.root.json", "", "44444444444"},
-		{"GET", "/healthz", "", "22222222222"},
-		{"GET", "/readyz", "", "22222222222"},
-		{"GET", "/api/openapi.json", "", "22222222222"},
-		{"GET", "/nothing/here", "", "44444444444"},
-		{"GET", "/objects/" + w.levels[1].Manifest.Sum.String(), "", "33333333333"},
-	} {
-		for i, token := range tokens {
+	return []row{
+		{"POST", "/api/v1/check", check, "112223322222"},
+		{"POST", "/api/v1/deliveries", of(1), "112323323222"},
+		{"POST", "/api/v1/deliveries", of(2), "113333323222"},
+		{"POST", "/api/v1/reports", report, "112322223323"},
+		{"POST", "/api/v1/reports/carried", `{"reports":[` + report + `]}`, "112322223323"},
+		{"GET", "/api/v1/installations", "", "112222323323"},
+		{"GET", "/api/v1/eula", "", "112222322222"},
+		{"POST", "/api/v1/eula/acceptances", `{"version":"1"}`, "112322333333"},
+		{"GET", "/api/v1/vendor", "", "222222222222"},
+		{"GET", "/api/v1/products/shop/1.0/channels/full/levels", "", "112223322222"},
+		{"POST", "/api/v1/publishing/missing", `{"objects":[]}`, "113333323322"},
+		{"POST", "/api/v1/publishing/metadata", `{"metadata":[]}`, "113333353355"},
+		{"GET", "/api/v1/publishing/online-keys", "", "113333323322"},
+		{"PUT", "/api/v1/publishing/objects/" + sum, "no zstd", "113333353355"},
+		{"POST", "/api/v1/publishing/hotfixes", "no zip", "113333353355"},
+		{"GET", "/api/v1/publishing/organisations?name=Own", "", "113333323322"},
+		{"GET", "/api/v1/publishing/organisations?name=Nobody", "", "113333343344"},
+		{"GET", "/api/v1/hotfixes?product=shop&version=1.0&channel=full", "", "112223322222"},
+		{"GET", "/api/v1/hotfixes/shop/1.0/Own-hf1", "", "112324323422"},
+		{"GET", "/api/v1/hotfixes/shop/1.0/Own-hf2", "", "114344343444"},
+		{"GET", "/api/v1/hotfixes/shop/2.0/Own-hf1", "", "114344343444"},
+		{"GET", "/api/v1/hotfixes/shop/1.0/Other-hf1", "", "114344323422"},
+		{"GET", "/tuf/timestamp.json", "", "222222222222"},
+		{"GET", "/tuf/9.root.json", "", "444444444444"},
+		{"POST", "/api/v1/tokens", `{"email":"operator@example.com","password":"not the one"}`, "111111111111"},
+		{"GET", "/tuf/targets/shop/1.0/full/" + w.levels[1].Record.Sum.String() + ".1.json", "", "222222222222"},
+		{"GET", "/tuf/targets/uplevel-tool/1.0/" + sum + ".linux_amd64", "", "444444444444"},
+		{"GET", "/healthz", "", "222222222222"},
+		{"GET", "/readyz", "", "222222222222"},
+		{"GET", "/api/openapi.json", "", "222222222222"},
+		{"GET", "/nothing/here", "", "444444444444"},
+		{"GET", "/objects/" + w.levels[1].Manifest.Sum.String(), "", "333333333333"},
+	}
+}
+
+// TestWhoMayDoWhat asks every route as every kind of caller.
+func TestWhoMayDoWhat(t *testing.T) {
+	t.Parallel()
+	w, s := newWorld(t)
+	h := s.Handler(RoleAPI, RoleDelivery)
+	for _, row := range whoMay(t, w) {
+		for i, token := range callers() {
 			got := ask(h, row.method, row.path, token, row.body).Code
 			want := map[byte]int{'1': 401, '3': 403, '4': 404, '5': 422, '9': 409}[row.want[i]]
 			if want == 0 && got/100 != 2 || want != 0 && got != want {
@@ -119,7 +138,7 @@ func TestBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	_, s := newWorld(t)
 	h := s.Handler(RoleAPI)
-	for path, limit := range map[string]int{"check": api.MaxBody, "deliveries": api.MaxBody, "tokens": api.MaxBody, "reports": api.MaxBody, "publishing/metadata": api.MaxMetadataBody} {
+	for path, limit := range map[string]int{"check": api.MaxBody, "deliveries": api.MaxBody, "tokens": smallBody, "reports": api.MaxReport, "reports/carried": api.MaxBody, "publishing/metadata": api.MaxMetadataBody} {
 		body := `{"product":"` + strings.Repeat("a", limit) + `"}`
 		if got := ask(h, "POST", "/api/v1/"+path, "administrator", body).Code; got != http.StatusRequestEntityTooLarge {
 			t.Errorf("%s: %d", path, got)
@@ -158,7 +177,7 @@ func TestDeliveryURLs(t *testing.T) {
 		"another object":   strings.Replace(url, sum.String(), other, 1),
 		"later end":        strings.Replace(url, "expires=", "expires=9", 1),
 		"no signature":     strings.Split(url, "&signature")[0],
-		"another key":      strings.Replace(url, "key=1", "key=2", 1),
+		"another key":      strings.Replace(url, "key=", "key=0", 1),
 		"nothing":          api.ObjectsPath + sum.String(),
 		"signature cut":    url[:len(url)-2],
 		"expires no digit": strings.Replace(url, "expires=", "expires=x", 1),

@@ -5,8 +5,11 @@ package server
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -17,6 +20,7 @@ import (
 	"uplevel/internal/entitlement"
 	"uplevel/internal/fleet"
 	"uplevel/internal/release"
+	"uplevel/internal/server/copies"
 	"uplevel/internal/trust/online"
 )
 
@@ -45,12 +49,15 @@ type Catalogue interface {
 type Metadata interface {
 	// MetadataFile returns a current file or any root, or an error that is fs.ErrNotExist.
 	MetadataFile(ctx context.Context, file string) ([]byte, error)
+	// CurrentMetadata returns the current file of a role, or an error that is fs.ErrNotExist.
+	CurrentMetadata(ctx context.Context, role string) ([]byte, error)
 	ChangeMetadata(ctx context.Context, fn func(repo online.Repository) error) error
 }
 
 // Records are what installations and the vendor told.
 type Records interface {
-	AddReport(ctx context.Context, organisation string, at time.Time, r fleet.Report) error
+	AddReports(ctx context.Context, organisation string, reports []fleet.Told) ([]fleet.Fate, error)
+	Installations(ctx context.Context, q fleet.Query) ([]fleet.Installation, error)
 	Vendor(ctx context.Context) (api.Vendor, error)
 	// Ready fails while the database cannot be asked.
 	Ready(ctx context.Context) error
@@ -62,22 +69,27 @@ type Content interface {
 	Missing(ctx context.Context, objects []digest.Digest) ([]digest.Digest, error)
 }
 
-// Service is everything the handlers use. All fields but MinimumTool are required.
+// Service is everything the handlers use. All fields but Spool are required.
 type Service struct {
-	Door        Door
-	Rules       Rules
-	Catalogue   Catalogue
-	Metadata    Metadata
-	Records     Records
-	Hotfixes    Hotfixes
-	Content     Content
-	Blobs       blob.Store
-	Signer      *online.Service
-	Now         func() time.Time
-	Log         *slog.Logger
-	MinimumTool string // oldest tool that may work with this service; empty: any
+	Door      Door
+	Rules     Rules
+	Catalogue Catalogue
+	Metadata  Metadata
+	Records   Records
+	Hotfixes  Hotfixes
+	Content   Content
+	Blobs     blob.Store
+	Signer    *online.Service
+	Now       func() time.Time
+	Log       *slog.Logger
+	Spool     string // folder for copies of what anybody may ask for; empty: the system's
 
 	members memberCache
+	rooms   rooms
+	copies  copies.Shelf
+	judging sync.Mutex // of stored objects
+
+	delivering atomic.Pointer[keyInForce]
 }
 
 // The roles a process may have; see [Service.Handler].
@@ -89,6 +101,7 @@ const (
 // Handler returns the handler of the given roles: API, delivery, or both.
 func (s *Service) Handler(roles ...string) http.Handler {
 	mux := http.NewServeMux()
+	s.rooms, s.copies.Folder = newRooms(), s.Spool
 	for _, role := range roles {
 		switch role {
 		case RoleAPI:
@@ -106,13 +119,12 @@ func (s *Service) Handler(roles ...string) http.Handler {
 func (s *Service) routeAPI(mux *http.ServeMux) {
 	inner := http.NewServeMux()
 	text, err := describe(s.operations(inner))
-	inner.HandleFunc("GET "+openAPIPath, func(w http.ResponseWriter, r *http.Request) {
-		if err != nil {
-			s.refuse(w, r, err)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(text)
+	sum := digest.Of(text).String()
+	mux.HandleFunc("GET "+openAPIPath, func(w http.ResponseWriter, r *http.Request) {
+		s.givePublic(w, r, public{
+			name: "openapi", kind: "application/json", cache: "private, no-cache", tag: `"` + sum + `"`, packs: true,
+			write: func(w io.Writer) error { return written(w, text, err) },
+		})
 	})
 	mux.Handle("/api/", gzhttp.GzipHandler(tagged(s.known(inner))))
 	mux.HandleFunc("PUT "+api.Prefix+"/publishing/objects/{digest}", s.putObject)
@@ -121,15 +133,16 @@ func (s *Service) routeAPI(mux *http.ServeMux) {
 }
 
 func (s *Service) routeDelivery(mux *http.ServeMux) {
-	mux.Handle("GET "+api.MetadataPath+"{file}", gzhttp.GzipHandler(http.HandlerFunc(s.metadataFile)))
+	mux.HandleFunc("GET "+api.MetadataPath+"{file}", s.metadataFile)
 	mux.HandleFunc("GET "+api.TargetsPath+"{product}/{version}/{channel}/{file}", s.target)
+	mux.HandleFunc("GET "+toolRoute, s.toolProgram)
 	mux.HandleFunc("GET "+api.ObjectsPath+"{digest}", s.object)
 }
 
 func (s *Service) ready(w http.ResponseWriter, r *http.Request) {
 	if err := s.Records.Ready(r.Context()); err != nil {
 		s.Log.ErrorContext(r.Context(), "not ready", slog.String("error", err.Error()))
-		s.refuse(w, r, unavailable(err))
+		s.refuse(w, r, unavailable())
 		return
 	}
 	_, _ = w.Write([]byte("ready\n"))

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -27,10 +28,18 @@ func (s *Service) putObject(w http.ResponseWriter, r *http.Request) {
 		s.notFound(w, r)
 		return
 	}
-	content := newChecked(http.MaxBytesReader(w, r.Body, manifest.MaxFile), sum)
+	leave, err := s.rooms.publishers.take(r.Context(), decoderCost)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	defer leave()
+	content := newChecked(r.Context(), http.MaxBytesReader(w, r.Body, manifest.MaxFile), sum)
 	err = s.Blobs.Put(r.Context(), blob.ObjectName(sum), content)
 	content.stop()
-	if errors.Is(err, digest.ErrMismatch) {
+	if errors.Is(err, object.ErrBomb) {
+		err = problem.New(problem.Refused, "Leave the file out of the build, or pack it.", "The object sent is refused: %w", err)
+	} else if errors.Is(err, digest.ErrMismatch) {
 		err = problem.New(problem.Verification, "Send the object again.", "The object sent is not %s: %w", sum, err)
 	}
 	if err != nil {
@@ -47,13 +56,15 @@ type checked struct {
 	want    digest.Digest
 	decode  *io.PipeWriter
 	verdict chan error
+	unwatch func() bool // the request, which may be given up
 }
 
-func newChecked(r io.Reader, want digest.Digest) *checked {
+func newChecked(ctx context.Context, r io.Reader, want digest.Digest) *checked {
 	pr, pw := io.Pipe()
 	c := &checked{r: r, want: want, decode: pw, verdict: make(chan error, 1)}
+	c.unwatch = context.AfterFunc(ctx, func() { _ = pr.CloseWithError(context.Cause(ctx)) })
 	go func() {
-		got, _, err := object.Sum(pr)
+		got, _, err := object.SumUnknown(pr)
 		if err == nil && got != want {
 			err = fmt.Errorf("%w: want %s, got %s", digest.ErrMismatch, want, got)
 		} else if err != nil {
@@ -85,4 +96,7 @@ func (c *checked) Read(p []byte) (int, error) {
 }
 
 // stop ends the decoder when the content was not read to its end.
-func (c *checked) stop() { _ = c.decode.CloseWithError(io.ErrUnexpectedEOF) }
+func (c *checked) stop() {
+	c.unwatch()
+	_ = c.decode.CloseWithError(io.ErrUnexpectedEOF)
+}

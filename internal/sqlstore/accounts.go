@@ -110,6 +110,20 @@ func (db *DB) UserByEmail(ctx context.Context, email string) (entitlement.User, 
 // AddToken stores a token by the hash of its secret. It sets ID and Created. Tokens
 // that ended more than 30 days ago are removed on the way.
 func (db *DB) AddToken(ctx context.Context, by entitlement.Actor, t entitlement.Token, hash [32]byte) (entitlement.Token, error) {
+	return db.addToken(ctx, by, t, hash, func(*sql.Tx) error { return nil })
+}
+
+// AddLogin stores a token of a user whose password hash is still the one given, or returns
+// an error that is fs.ErrNotExist.
+func (db *DB) AddLogin(ctx context.Context, by entitlement.Actor, t entitlement.Token, hash [32]byte, password string) (entitlement.Token, error) {
+	return db.addToken(ctx, by, t, hash, func(tx *sql.Tx) error {
+		// An UPDATE, so that an engine with row locks lets a new password wait as well: it
+		// then ends this token with the others.
+		return update(ctx, tx, "user "+t.User, `UPDATE users SET password = password WHERE id = $1 AND password = $2`, t.User, password)
+	})
+}
+
+func (db *DB) addToken(ctx context.Context, by entitlement.Actor, t entitlement.Token, hash [32]byte, may func(*sql.Tx) error) (entitlement.Token, error) {
 	for _, scope := range t.Scopes {
 		if err := entitlement.CheckScope(scope); err != nil {
 			return t, err
@@ -118,6 +132,9 @@ func (db *DB) AddToken(ctx context.Context, by entitlement.Actor, t entitlement.
 	now := db.now()
 	t.ID, t.Created = newID("tok"), instant(micros(now))
 	return t, db.change(ctx, entry{by, "token.add", t.ID, nil, t}, func(tx *sql.Tx) error {
+		if err := may(tx); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM tokens WHERE expires > 0 AND expires < $1`, micros(now.AddDate(0, 0, -30))); err != nil {
 			return fmt.Errorf("removing old tokens: %w", err)
 		}

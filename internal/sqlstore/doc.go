@@ -17,6 +17,7 @@
 //	              UserByEmail(ctx, email string) (entitlement.User, passwordHash string, error)
 //	              LoginFailures, LoginFailed, LoginSucceeded // slow-down: access.Accounts
 //	Tokens        AddToken(ctx, by, t entitlement.Token, hash [32]byte) (entitlement.Token, error) // ID and Created are set
+//	              AddLogin(ctx, by, t entitlement.Token, hash [32]byte, password string) (entitlement.Token, error)
 //	              PrincipalByToken(ctx, hash [32]byte) (entitlement.Principal, stored [32]byte, error)
 //	              UserTokens(ctx, user string) ([]entitlement.Token, error)
 //	              TokenUsed(ctx, id string, at time.Time) error
@@ -40,8 +41,8 @@
 //	              AddHotfix(ctx, by, h hotfix.Published) error // a name that is taken: fs.ErrExist
 //	              Hotfix(ctx, product, version, name string) (hotfix.Published, error)
 //	              Hotfixes(ctx, line release.Line, organisation string) ([]hotfix.Published, error) // "": of all
-//	Reports       AddReport(ctx, organisation string, at time.Time, r fleet.Report) error
-//	              Installations(ctx, organisation string) ([]fleet.Installation, error) // fleet.Store
+//	Reports       AddReports(ctx, organisation string, reports []fleet.Told) ([]fleet.Fate, error)
+//	              Installations(ctx, q fleet.Query) ([]fleet.Installation, error) // fleet.Store
 //	Settings      Vendor(ctx) (api.Vendor, error)
 //	              SetVendor(ctx, by, v api.Vendor) error
 //	              Sealed(ctx, name string) ([]byte, error)

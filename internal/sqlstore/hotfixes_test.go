@@ -7,6 +7,7 @@ import (
 
 	"uplevel/internal/digest"
 	"uplevel/internal/entitlement"
+	"uplevel/internal/fleet"
 	"uplevel/internal/hotfix"
 	"uplevel/internal/release"
 )
@@ -58,16 +59,22 @@ func TestAnEarlierDatabaseIsBroughtForward(t *testing.T) {
 	t.Parallel()
 	engines(t, func(t *testing.T, open func(...func(*Options)) *DB) {
 		db := open()
-		if _, err := db.sql.ExecContext(t.Context(), `DROP TABLE hotfixes`); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := db.sql.ExecContext(t.Context(), `DELETE FROM goose_db_version WHERE version_id > 1`); err != nil {
-			t.Fatal(err)
+		before := told("a", 2, start)
+		must(db.AddReports(t.Context(), "org_a", []fleet.Told{before}))(t)
+		for _, text := range []string{
+			`DROP TABLE hotfixes`, `ALTER TABLE installations DROP COLUMN received`, `ALTER TABLE installations DROP COLUMN about`,
+			`DELETE FROM goose_db_version WHERE version_id > 1`,
+		} {
+			if _, err := db.sql.ExecContext(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
 		}
 		kept := must(db.AddOrganisation(t.Context(), admin, "Kept"))(t)
 		check(t, db.Close())
 		db = open()
 		same(t, kept, must(db.OrganisationByID(t.Context(), kept.ID))(t))
 		hotfixesAreKept(t, db)
+		same(t, []fleet.Installation{{Report: before.Report, Organisation: "org_a", First: start, Last: start, Received: start, Reports: 1}},
+			must(db.Installations(t.Context(), fleet.Query{Organisation: "org_a"}))(t))
 	})
 }

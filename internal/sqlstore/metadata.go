@@ -107,6 +107,13 @@ func (db *DB) MetadataFile(ctx context.Context, file string) ([]byte, error) {
 	return data, missing("metadata "+file, err)
 }
 
+// CurrentMetadata returns the current file of role, or fs.ErrNotExist.
+func (db *DB) CurrentMetadata(ctx context.Context, role string) ([]byte, error) {
+	var data []byte
+	err := db.sql.QueryRowContext(ctx, `SELECT body FROM metadata WHERE role = $1 AND current = 1`, role).Scan(&data)
+	return data, missing("metadata of "+role, err)
+}
+
 // MetadataFiles returns the names that [DB.MetadataFile] knows, sorted.
 func (db *DB) MetadataFiles(ctx context.Context) ([]string, error) {
 	return list(ctx, db.sql, "metadata files", scanText, `SELECT DISTINCT file FROM metadata ORDER BY file`)

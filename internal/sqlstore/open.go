@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite" // and the driver
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"uplevel/internal/problem"
 	"uplevel/internal/release"
@@ -112,7 +113,7 @@ func (db *DB) prepare(ctx context.Context, opts Options) error {
 	}
 	has, wants, err := db.schema.GetVersions(ctx)
 	if err != nil {
-		return fmt.Errorf("database %s: %w", db.url, err)
+		return Told(fmt.Errorf("database %s: %w", db.url, err))
 	}
 	switch {
 	case has > wants:
@@ -127,12 +128,36 @@ func (db *DB) prepare(ctx context.Context, opts Options) error {
 	return nil
 }
 
-// Migrate brings the schema to the one this program wants. Doing it again changes nothing.
-func (db *DB) Migrate(ctx context.Context) error {
-	if _, err := db.schema.Up(ctx); err != nil {
-		return fmt.Errorf("migrating the database: %w", err)
+// Told gives an error that says that the file of the database is damaged its kind and its
+// next step; another error is returned as it is.
+func Told(err error) error {
+	said, ok := errors.AsType[*sqlite.Error](err)
+	if !ok || said.Code()&0xff != sqlite3.SQLITE_CORRUPT && said.Code()&0xff != sqlite3.SQLITE_NOTADB {
+		return err
 	}
-	return nil
+	return problem.New(problem.Verification, "restore the database from a backup: the next start takes what was published since from the object store",
+		"the database is damaged: %w", err)
+}
+
+// Migrate brings the schema to the one this program wants. Doing it again changes nothing.
+// Where another process migrates at the same time a step fails here that it did there: as
+// long as the schema comes forward, the rest is tried again.
+func (db *DB) Migrate(ctx context.Context) error {
+	before := int64(-1)
+	for {
+		_, err := db.schema.Up(ctx)
+		if err == nil {
+			return nil
+		}
+		has, wants, versionErr := db.schema.GetVersions(ctx)
+		switch {
+		case versionErr == nil && has == wants:
+			return nil
+		case versionErr != nil || has <= before:
+			return fmt.Errorf("migrating the database: %w", err)
+		}
+		before = has
+	}
 }
 
 // Schema returns the version of the schema in the database.

@@ -23,7 +23,6 @@ import (
 // What the consumers' interfaces ask, the database gives.
 var (
 	_ entitlement.Store = (*DB)(nil)
-	_ fleet.Store       = (*DB)(nil)
 	_ access.Accounts   = (*DB)(nil)
 	_ access.Tokens     = (*DB)(nil)
 )
@@ -139,6 +138,14 @@ func TestNewPasswordEndsTokensAndOldOnesGo(t *testing.T) {
 		if p := must2(db.PrincipalByToken(t.Context(), one))(t); p.Token.Revoked.IsZero() || !p.IsStaff() {
 			t.Errorf("principal %+v", p)
 		}
+		late := sha256.Sum256([]byte("of the old password"))
+		if _, err := db.AddLogin(t.Context(), admin, entitlement.Token{User: staff.ID, Name: "login"}, late, "old"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a login that the old password began: %v", err)
+		}
+		if _, _, err := db.PrincipalByToken(t.Context(), late); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("its token: %v", err)
+		}
+		must(db.AddLogin(t.Context(), admin, entitlement.Token{User: staff.ID, Name: "login"}, sha256.Sum256([]byte("4")), "new"))(t)
 		must(db.AddToken(t.Context(), admin, entitlement.Token{User: staff.ID, Name: "b", Expires: start.AddDate(0, 0, -31)}, two))(t)
 		must(db.AddToken(t.Context(), admin, entitlement.Token{User: staff.ID, Name: "c"}, sha256.Sum256([]byte("3"))))(t)
 		if _, _, err := db.PrincipalByToken(t.Context(), two); !errors.Is(err, fs.ErrNotExist) {
@@ -219,24 +226,6 @@ func TestEULAs(t *testing.T) {
 		a.Version = "v1"
 		if err := db.AcceptEULA(t.Context(), admin, a); err == nil {
 			t.Error("an unknown version was accepted")
-		}
-	})
-}
-
-func TestReports(t *testing.T) {
-	t.Parallel()
-	engines(t, func(t *testing.T, open func(...func(*Options)) *DB) {
-		db := open()
-		r := fleet.Report{Installation: strings.Repeat("a", 64), Product: "shop", Version: "1.0", Channel: "full", Level: 2, Operation: "update", Outcome: "ok"}
-		late := r
-		late.Level, late.Hotfixes = 3, []string{"h1"}
-		check(t, db.AddReport(t.Context(), "org_a", start.Add(time.Minute), late))
-		check(t, db.AddReport(t.Context(), "org_a", start, r))
-		check(t, db.AddReport(t.Context(), "org_b", start, r))
-		same(t, []fleet.Installation{{Report: late, Organisation: "org_a", First: start, Last: start.Add(time.Minute), Reports: 2}},
-			must(db.Installations(t.Context(), "org_a"))(t))
-		if got := must(db.Installations(t.Context(), "org_c"))(t); len(got) != 0 {
-			t.Errorf("another organisation sees %v", got)
 		}
 	})
 }
@@ -334,6 +323,64 @@ func TestMigrations(t *testing.T) {
 	})
 }
 
+// TestManyMigrateAtOnce opens and migrates a new database many times at once.
+func TestManyMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, open func(...func(*Options)) *DB) {
+		start := make(chan struct{})
+		var all sync.WaitGroup
+		for range 6 {
+			all.Go(func() {
+				<-start
+				open()
+			})
+		}
+		close(start)
+		all.Wait()
+		check(t, open(func(o *Options) { o.Migrate = false }).Ready(t.Context()))
+	})
+}
+
+// TestReportsOfAnOldDatabaseGoOn migrates one in which the service before this schema kept
+// reports, and takes more of the same installation in.
+func TestReportsOfAnOldDatabaseGoOn(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, open func(...func(*Options)) *DB) {
+		db := open()
+		for _, line := range []string{
+			`ALTER TABLE installations DROP COLUMN received`, `ALTER TABLE installations DROP COLUMN about`,
+			`DELETE FROM goose_db_version WHERE version_id > 2`,
+		} {
+			if _, err := db.sql.ExecContext(t.Context(), line); err != nil {
+				t.Fatal(err)
+			}
+		}
+		const text = `{"Installation":"%s","Host":"web1","Product":"shop","Version":"1.0","Channel":"full","Level":2,"Hotfixes":null,` +
+			`"Customised":1,"Missing":0,"Operation":"update","Outcome":"ok","FromLevel":1,"Tool":"1.0","OS":"linux/amd64"}`
+		id := strings.Repeat("a", 64)
+		if _, err := db.sql.ExecContext(t.Context(), `INSERT INTO installations (organisation, id, report, first, last, reports) VALUES ('org_a', $1, $2, $3, $3, 4)`,
+			id, fmt.Sprintf(text, id), start.UnixMicro()); err != nil {
+			t.Fatal(err)
+		}
+		check(t, db.Close())
+		if _, err := Open(t.Context(), Options{URL: db.url, Now: time.Now}); problem.KindOf(err) != problem.Refused {
+			t.Errorf("behind, not to be migrated: %v", err)
+		}
+		db = open()
+		got := must(db.Installations(t.Context(), fleet.Query{Organisation: "org_a"}))(t)
+		if len(got) != 1 || got[0].Level != 2 || got[0].Reports != 4 || !got[0].Received.Equal(start) || !got[0].Change.At.IsZero() || !got[0].Drift.At.IsZero() {
+			t.Fatalf("%+v", got)
+		}
+		same(t, []fleet.Fate{fleet.Older, fleet.New}, must(db.AddReports(t.Context(), "org_a", []fleet.Told{
+			carried("a", 1, start.Add(-time.Hour), start.Add(time.Hour)), told("a", 3, start.Add(time.Hour)),
+		}))(t))
+		got = must(db.Installations(t.Context(), fleet.Query{Organisation: "org_a"}))(t)
+		if len(got) != 1 || got[0].Level != 3 || got[0].Reports != 6 || got[0].Host != "" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "new.db")
@@ -362,5 +409,27 @@ func TestDurability(t *testing.T) {
 				t.Errorf("%s is %s, want %s", pragma, got, want)
 			}
 		}
+	})
+}
+
+// TestNamesAreNoSQL: what people type is a value, whatever it looks like.
+func TestNamesAreNoSQL(t *testing.T) {
+	t.Parallel()
+	engines(t, func(t *testing.T, open func(...func(*Options)) *DB) {
+		db := open()
+		must(db.AddOrganisation(t.Context(), admin, "Example Bank"))(t)
+		for i, name := range []string{"x'; DROP TABLE organisations; --", `"; DELETE FROM users; --`, "$1", "%", "_' OR '1'='1", "a\\'b", "--", "'||(SELECT 1)||'"} {
+			if _, err := db.OrganisationByName(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%q is found: %v", name, err)
+			}
+			o := must(db.AddOrganisation(t.Context(), admin, name))(t)
+			same(t, o, must(db.OrganisationByName(t.Context(), name))(t))
+			email := fmt.Sprintf("kim%d'or'1'='1@bank.example", i)
+			if _, _, err := db.UserByEmail(t.Context(), email); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%q is found: %v", email, err)
+			}
+			must(db.AddUser(t.Context(), admin, entitlement.User{Organisation: o.ID, Email: email, Role: entitlement.Operator}, ""))(t)
+		}
+		must(db.OrganisationByName(t.Context(), "Example Bank"))(t)
 	})
 }

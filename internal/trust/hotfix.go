@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
+
+	"uplevel/internal/bounded"
 )
 
 // HotfixType is the payload type of a hotfix's envelope.
@@ -17,6 +19,9 @@ const HotfixType = "application/vnd.uplevel.hotfix+json"
 
 // MaxEnvelope bounds the bytes of an envelope: a record of 4 MiB in base64, and signatures.
 const MaxEnvelope = 6 << 20
+
+// maxEnvelopeValues bounds what an envelope is made into: a signature has 5.
+const maxEnvelopeValues = 10_000
 
 // hotfixFile is what refusals call an envelope.
 const hotfixFile = "the hotfix"
@@ -45,7 +50,7 @@ func parseEnvelope(data []byte) (envelope, error) {
 	if len(data) > MaxEnvelope {
 		return e, fmt.Errorf("its envelope is longer than %d bytes", MaxEnvelope)
 	}
-	if err := json.Unmarshal(data, &e); err != nil {
+	if err := bounded.JSON(data, maxEnvelopeValues, &e); err != nil {
 		return e, fmt.Errorf("it is in no envelope: %w", err)
 	}
 	switch {

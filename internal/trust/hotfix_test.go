@@ -166,3 +166,12 @@ func FuzzEnvelope(f *testing.F) {
 		}
 	})
 }
+
+// TestAnEnvelopeOfCountlessSignaturesIsNotRead: 6 MB of empty signatures took 200 MB.
+func TestAnEnvelopeOfCountlessSignaturesIsNotRead(t *testing.T) {
+	t.Parallel()
+	text := `{"payloadType":"` + trust.HotfixType + `","payload":"e30=","signatures":[` + strings.Repeat("{},", 1<<20) + "{}]}"
+	if _, err := trust.HotfixPayload([]byte(text)); err == nil || !strings.Contains(err.Error(), "values") {
+		t.Error(err)
+	}
+}

@@ -32,7 +32,7 @@ func (v *Verifier) Chain(line release.Line) ([]Step, error) {
 		if signed == nil {
 			break
 		}
-		delegated, err := leadsTo(signed, role, line)
+		delegated, err := leadsTo(signed, role, line.TargetPath(0))
 		if err != nil {
 			return nil, Refuse(CacheName(parent), err)
 		}
@@ -46,8 +46,8 @@ func (v *Verifier) Chain(line release.Line) ([]Step, error) {
 }
 
 // leadsTo reports whether signed delegates to role, and fails unless that delegation
-// is the first for the line's target paths, and a terminating one.
-func leadsTo(signed *metadata.TargetsType, role string, line release.Line) (bool, error) {
+// is the first for a target path of the role's, and a terminating one.
+func leadsTo(signed *metadata.TargetsType, role, path string) (bool, error) {
 	if signed.Delegations == nil {
 		return false, nil
 	}
@@ -58,7 +58,6 @@ func leadsTo(signed *metadata.TargetsType, role string, line release.Line) (bool
 	if !signed.Delegations.Roles[index].Terminating {
 		return false, fmt.Errorf("its delegation to %s is not terminating", role)
 	}
-	path := line.TargetPath(0)
 	for _, d := range signed.Delegations.Roles {
 		if ok, err := d.IsDelegatedPath(path); err != nil || !ok {
 			continue

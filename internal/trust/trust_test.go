@@ -1,8 +1,13 @@
 package trust_test
 
 import (
+	"crypto/ed25519"
+	"encoding/json"
 	"errors"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +107,77 @@ func TestFingerprintIsOfRootKeysAlone(t *testing.T) {
 	if _, err := trust.Fingerprint(trusttest.Sign(t, repo.Root, trusttest.Key("stranger"))); err == nil {
 		t.Error("a root that does not sign itself has a fingerprint")
 	}
+}
+
+// TestFingerprintCannotBeForged: a stranger's root under the ids of the vendor's keys, as
+// the first one and as what comes after one of the stranger's own.
+func TestFingerprintCannotBeForged(t *testing.T) {
+	t.Parallel()
+	repo := trusttest.New(t, day0)
+	ids := repo.Root.Signed.Roles[trust.RoleRoot].KeyIDs
+	strangers := make([]ed25519.PrivateKey, len(ids))
+	for i := range ids {
+		strangers[i] = trusttest.Key("stranger" + strconv.Itoa(i))
+	}
+	vendors := fingerprint(t, repo.File("1.root.json"))
+	if got, err := trust.Fingerprint(underIDs(t, repo.Root.Signed, ids, strangers)); err == nil && got == vendors {
+		t.Errorf("a stranger's root has the vendor's fingerprint, %s", got)
+	}
+	own := trusttest.New(t, day0)
+	own.Keys[trust.RoleRoot] = strangers
+	own.PublishRoot(repo.Keys[trust.RoleRoot]...)
+	v, err := trust.NewVerifier(own.File("2.root.json"), day0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := own.Root.Signed
+	next.Version++
+	under := underIDs(t, next, ids, strangers, strangers...)
+	if _, err := v.Root(under); err == nil && fingerprint(t, under) == vendors {
+		t.Error("the stranger's root goes on under the vendor's fingerprint")
+	}
+}
+
+// underIDs returns a root whose keys are called ids, signed by keys under these, and by
+// more under their own.
+func underIDs(t *testing.T, root metadata.RootType, ids []string, keys []ed25519.PrivateKey, more ...ed25519.PrivateKey) []byte {
+	t.Helper()
+	root.Keys = maps.Clone(root.Keys)
+	roles := maps.Clone(root.Roles)
+	roles[trust.RoleRoot] = &metadata.Role{KeyIDs: ids, Threshold: root.Roles[trust.RoleRoot].Threshold}
+	root.Roles = roles
+	for i, id := range ids {
+		key, err := metadata.KeyFromPublicKey(keys[i].Public())
+		if err != nil {
+			t.Fatal(err)
+		}
+		root.Keys[id] = key
+	}
+	forged := metadata.Root(root.Expires)
+	forged.Signed = root
+	var doc map[string]any
+	if err := json.Unmarshal(trusttest.Sign(t, forged, append(slices.Clone(keys), more...)...), &doc); err != nil {
+		t.Fatal(err)
+	}
+	signatures := doc["signatures"].([]any)
+	for i, id := range ids {
+		renamed := maps.Clone(signatures[i].(map[string]any))
+		renamed["keyid"] = id
+		if len(more) > 0 {
+			signatures = append(signatures, renamed)
+		} else {
+			signatures[i] = renamed
+		}
+	}
+	if len(more) > 0 {
+		signatures = signatures[len(keys):]
+	}
+	doc["signatures"] = signatures
+	data, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
 
 func fingerprint(t *testing.T, root []byte) string {

@@ -16,7 +16,8 @@ import (
 // nothing, but that an expired timestamp or snapshot is kept to compare versions with.
 // It is not safe for concurrent use. Errors are made by [Refuse].
 type Verifier struct {
-	set *trustedmetadata.TrustedMetadata
+	set     *trustedmetadata.TrustedMetadata
+	noTools error // why programs of the update tool are not known
 }
 
 // NewVerifier starts from a root that is trusted because it came with the pack or the
@@ -67,10 +68,7 @@ func (v *Verifier) Root(data []byte) (rotated bool, err error) {
 }
 
 func sameKeys(a, b *metadata.Metadata[metadata.RootType], role string) bool {
-	before, after := slices.Clone(a.Signed.Roles[role].KeyIDs), slices.Clone(b.Signed.Roles[role].KeyIDs)
-	slices.Sort(before)
-	slices.Sort(after)
-	return slices.Equal(before, after)
+	return slices.Equal(ownIDs(&a.Signed, role), ownIDs(&b.Signed, role))
 }
 
 // Peek verifies the signatures of a timestamp, nothing else, and returns its version
@@ -130,12 +128,9 @@ func (v *Verifier) Targets(data []byte, role, parent string) error {
 	if _, err := v.set.UpdateDelegatedTargets(data, role, parent); err != nil {
 		return Refuse(CacheName(role), v.when(err, role))
 	}
-	// The role of a line must list levels of that line and nothing else, whoever signs.
-	if line, ok := ParseLineRole(role); ok {
-		if _, err := levelsOf(v.role(role), line); err != nil {
-			delete(v.set.Targets, role)
-			return Refuse(CacheName(role), err)
-		}
+	if err := checkContent(role, parent, v.role(role)); err != nil {
+		delete(v.set.Targets, role)
+		return Refuse(CacheName(role), err)
 	}
 	return nil
 }

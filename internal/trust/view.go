@@ -38,6 +38,8 @@ type View struct {
 	levels      map[release.Line][]release.Listed // lines asked for, ascending
 	expires     map[string]time.Time              // role → expiry
 	hotfix      hotfixKeys                        // as targets delegates them
+	tools       []release.Tool                    // the oldest first
+	noTools     error                             // why they are not known
 }
 
 // Lines returns the lines that the role of product lists, ordered by name; none when
@@ -51,7 +53,7 @@ func (v *View) Levels(line release.Line) ([]release.Listed, error) {
 	levels, ok := v.levels[line]
 	if !ok {
 		return nil, problem.New(problem.Failed,
-			"Look at product.txt, and at the products that the Updates Portal lists.",
+			"Look at updates/product.txt and at the channel, and at the products that the Updates Portal lists.",
 			"The vendor publishes no levels of %s", line)
 	}
 	return slices.Clone(levels), nil
@@ -118,10 +120,31 @@ func Fingerprint(root []byte) (string, error) {
 }
 
 func fingerprint(root *metadata.RootType) string {
-	role := root.Roles[RoleRoot]
-	ids := slices.Clone(role.KeyIDs)
+	return FingerprintOf(root.Roles[RoleRoot].Threshold, ownIDs(root, RoleRoot))
+}
+
+// ownIDs are the ids of a role's keys as the keys themselves have them, ascending: a root may
+// name them as it likes, also by the ids of another's.
+func ownIDs(root *metadata.RootType, role string) []string {
+	ids := make([]string, 0, len(root.Roles[role].KeyIDs))
+	for _, name := range root.Roles[role].KeyIDs {
+		id := name // of no key, which signs nothing
+		if key := root.Keys[name]; key != nil {
+			if own, err := key.ID(); err == nil {
+				id = own
+			}
+		}
+		ids = append(ids, id)
+	}
 	slices.Sort(ids)
-	sum := sha256.Sum256([]byte(strconv.Itoa(role.Threshold) + "\n" + strings.Join(ids, "\n") + "\n"))
+	return ids
+}
+
+// FingerprintOf returns the [Fingerprint] of roots with this threshold and these key ids.
+func FingerprintOf(threshold int, keyIDs []string) string {
+	ids := slices.Clone(keyIDs)
+	slices.Sort(ids)
+	sum := sha256.Sum256([]byte(strconv.Itoa(threshold) + "\n" + strings.Join(ids, "\n") + "\n"))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -146,7 +169,7 @@ func (v *Verifier) View(mode string, lines ...release.Line) (*View, error) {
 			return nil, err
 		}
 	}
-	return view, nil
+	return view, v.addTools(view)
 }
 
 func (v *Verifier) addLine(view *View, line release.Line) error {

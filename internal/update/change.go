@@ -48,6 +48,7 @@ func (u *Updater) change(ctx context.Context, operation string, opts Options, do
 	if res == nil {
 		res = u.newResult(operation, u.Home.State())
 	}
+	u.reportFailure(ctx, res, err, opts.silent() || operation == "prepare")
 	return res, err
 }
 
@@ -259,6 +260,9 @@ func (u *Updater) finish(ctx context.Context, operation string, opts Options) (*
 	err := u.exclusive(ctx, false, func() error {
 		pending, err := u.Home.Pending()
 		if errors.Is(err, fs.ErrNotExist) {
+			if left := u.conflictsOfAnother(res); left != nil {
+				return left
+			}
 			return problem.New(problem.Failed, "Run update, or prepare, first.", "There is no change to %s", operation)
 		}
 		if err != nil {
@@ -274,6 +278,7 @@ func (u *Updater) finish(ctx context.Context, operation string, opts Options) (*
 		res.decided(pending)
 		return nil
 	})
+	u.reportFailure(ctx, res, err, opts.silent())
 	return res, err
 }
 
@@ -289,7 +294,7 @@ func (u *Updater) stillAllowed(p *plan.Plan, res *Result) error {
 	if err != nil {
 		return err
 	}
-	res.Freshness = new(freshness(view, ""))
+	res.Freshness = new(u.freshness(view, ""))
 	l, err := view.Level(p.Line(), p.To.Level)
 	switch {
 	case err != nil:

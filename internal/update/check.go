@@ -30,7 +30,7 @@ func (u *Updater) Check(ctx context.Context, opts CheckOptions) (CheckResult, er
 	if err != nil {
 		return res, err
 	}
-	res.Freshness = freshness(view, why)
+	res.Freshness = u.freshness(view, why)
 	if err := u.checkInstalled(view); err != nil {
 		return res, err
 	}
@@ -48,6 +48,7 @@ func (u *Updater) Check(ctx context.Context, opts CheckOptions) (CheckResult, er
 		return res, err
 	}
 	res.Available = u.available(may, line)
+	res.Tool = u.toolInfo(view, may.MinimumTool)
 	w := wish{line: line, levels: levels, at: plan.Point{Channel: state.Channel, Level: state.Level}, states: opts.States}
 	return res, u.fillCheck(ctx, &res, view, w, may)
 }
@@ -106,7 +107,7 @@ func (u *Updater) fillCheck(ctx context.Context, res *CheckResult, view *trust.V
 	way := w.between(latest.Level)
 	res.Regular, res.Security = counts(way)
 	res.Floors = append(res.Floors, floors(way)...)
-	if res.Freshness.Expired {
+	if res.Freshness.Expired || res.Tool.TooOld {
 		return nil // what they name is not to be fetched
 	}
 	return u.estimate(ctx, res, view, w, latest)

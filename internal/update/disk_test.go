@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"uplevel/internal/digest"
 	"uplevel/internal/fsck"
 	"uplevel/internal/install"
 	"uplevel/internal/object"
+	"uplevel/internal/plan"
 	"uplevel/internal/release"
 	"uplevel/internal/trust/refresh"
 )
@@ -136,6 +138,46 @@ func TestOnDiskJumpIsStepAndRevertIsBefore(t *testing.T) {
 				rt.Fatalf("%s, then reverted (-before +after):\n%s", name, d)
 			}
 			sound(rt, u)
+		}
+	})
+}
+
+// TestPlanningTwiceGivesTheSamePlan: what is shown is what is done, and a plan that was
+// printed reads back as it was.
+func TestPlanningTwiceGivesTheSamePlan(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(rt *rapid.T) {
+		v := newVendor(t, start)
+		for level := range 2 {
+			v.publish(line, level, drawTree(rt, fmt.Sprint("level ", level)))
+		}
+		u := onDisk(t, v, 0)
+		for p, content := range product(t, u) {
+			if plain := !strings.HasSuffix(p, "/") && !strings.HasPrefix(content, "-> "); plain && len(p)%2 == 0 {
+				v.must(os.WriteFile(filepath.Join(u.Home.Dir(), p), []byte("customised"), 0o644))
+			}
+		}
+		var texts [2]string
+		for i := range texts {
+			res, err := u.Plan(t.Context(), Options{})
+			if err != nil {
+				rt.Fatal(err)
+			}
+			text, err := res.Plan.Bytes()
+			if err != nil {
+				rt.Fatal(err)
+			}
+			again, err := plan.Parse(text)
+			if err != nil {
+				rt.Fatal(err)
+			}
+			if d := cmp.Diff(res.Plan, again, cmpopts.EquateEmpty()); d != "" {
+				rt.Fatalf("printed and read (-before +after):\n%s", d)
+			}
+			texts[i] = string(text)
+		}
+		if d := cmp.Diff(texts[0], texts[1]); d != "" {
+			rt.Fatalf("planned twice:\n%s", d)
 		}
 	})
 }

@@ -33,6 +33,9 @@ func payloads(hotfixes []applied) [][]byte {
 // kept reads an applied hotfix from the store, which had it from a verified zip.
 func (u *Updater) kept(a plan.Applied) (applied, error) {
 	data, err := u.stored(a.Record)
+	if err != nil && u.brought != nil && u.brought.Has(a.Record.Sum) {
+		data, err = readOpened(u.brought.Open(a.Record))
+	}
 	var record hotfix.Record
 	if err == nil {
 		record, err = hotfix.Parse(data)
@@ -44,7 +47,7 @@ func (u *Updater) kept(a plan.Applied) (applied, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		why = "is missing"
 	}
-	return applied{}, problem.New(problem.Verification, "Bring this file back from a backup of the product, or start from a fresh pack.",
+	return applied{}, problem.New(problem.Verification, "Run verify --repair --from with the zip of that hotfix, or bring this file back from a backup of the product.",
 		"The record of hotfix %s, updates/store/%s, %s: %w", a.Name, a.Record.Sum, why, err)
 }
 
@@ -134,14 +137,21 @@ func (j *job) carryOver(ctx context.Context, way []release.Notes) (err error) {
 }
 
 // carried returns a level with those of the applied hotfixes on it that are carried over.
+// One that does not fit refuses the update: nothing here is damaged, the vendor has to act.
 func (u *Updater) carried(to level, fate Fate) (level, error) {
-	var ledger []plan.Applied
 	for _, a := range u.Home.State().Hotfixes {
-		if slices.Contains(fate.Kept, a.Name) {
-			ledger = append(ledger, a)
+		if !slices.Contains(fate.Kept, a.Name) {
+			continue
+		}
+		h, err := u.kept(a)
+		if err != nil {
+			return level{}, err
+		}
+		if to, err = to.with(h); err != nil {
+			return level{}, problem.New(problem.Refused, "Ask the vendor for a level or a hotfix that fits, or take it back with revert-hotfix.", "%w", err)
 		}
 	}
-	return u.laid(to, ledger)
+	return to, nil
 }
 
 // ofAnotherTool refuses a change that would forget hotfixes which another tool applied.

@@ -35,6 +35,9 @@ func (j *job) extras(ctx context.Context) (Extra, error) {
 		return Extra{}, err
 	}
 	x.Notes = notes
+	if x.Former, err = former(j.state, j.from); err != nil {
+		return Extra{}, err
+	}
 	if j.opts.NoChangelog {
 		return x, nil
 	}

@@ -20,6 +20,13 @@ type Home interface {
 	Changer
 }
 
+// Inspection is what stands in the home, and what is wrong with it in itself.
+type Inspection struct {
+	Tree       manifest.Tree            // a file that cannot be read has no digest
+	Unreadable map[string]error         // files whose content the disk does not give
+	Recorded   map[string]digest.Digest // content under the same stat record when it was last looked at
+}
+
 // Belonging is whose an installation is.
 type Belonging interface {
 	// Organisation returns it; zero while it is not known.
@@ -36,11 +43,16 @@ type Organisation struct {
 
 // Readable gives what files hold.
 type Readable interface {
+	// Moved reports whether another tool changes the installation, or did since it was read.
+	Moved() bool
 	// OpenFile opens the plain file at path; a link is not followed out of the home.
 	OpenFile(path string) (io.ReadCloser, error)
 	// OpenChoice opens what a choice on a conflict of the prepared change would put there:
 	// the operator's or, with theirs, the vendor's side, with all that could be merged.
 	OpenChoice(path string, theirs bool) (io.ReadCloser, error)
+	// Inspect returns what stands at paths, hashing every file, and goes on where the disk
+	// does not give a file's content; with remember it keeps the stat records.
+	Inspect(ctx context.Context, paths []string, remember bool) (Inspection, error)
 }
 
 // Keeper keeps what serves later: decisions, what was replaced, whose the product is.
@@ -53,6 +65,8 @@ type Keeper interface {
 	// Free removes what is kept for going back over more than keep levels, and returns
 	// the bytes; with look it only counts.
 	Free(keep int, look bool) (int64, error)
+	// CheckRecords returns which of the history and config.json is not as the state says.
+	CheckRecords() []Damage
 }
 
 // Installation is what an installation is and was.
@@ -110,9 +124,10 @@ type State struct {
 	Product, Version, Channel string
 	Level                     int
 	Record                    release.Ref    // zero when taken over from a tool that kept none
-	Pack                      string         // random id of the pack
+	Pack                      string         // id of the pack
 	Hotfixes                  []plan.Applied // in order
 	Others                    []string       // that another tool applied: names, nothing more is known
+	Copy                      string         // of the whole product, that another tool made; empty: none is known
 }
 
 // Line returns the installed line.
@@ -130,6 +145,7 @@ type Extra struct {
 	Record    []byte            // release record of the wanted level; its manifest and notes are stored too
 	Manifest  []byte            // canonical text
 	Notes     []byte            // canonical JSON; nil: none, or what there is already
+	Former    [][]byte          // record and manifest of the level gone from, where the home keeps none yet
 	Hotfixes  [][]byte          // payloads of the hotfixes on it, in order
 	Rules     release.Rules     // of the wanted level
 	Documents map[string][]byte // Markdown beside the state, by file name
@@ -138,6 +154,8 @@ type Extra struct {
 	NoBackup  bool              // keep no pristine content that is replaced
 	Backup    string            // folder for a full copy; "" is none
 	Hold      bool              // keep the prepared change for a later command
+	Damaged   []string          // paths of objects in the store that go, or come anew
+	Renew     []release.Ref     // of those: what the source has
 }
 
 // Pending is a prepared change.

@@ -113,6 +113,8 @@ func (h *plainHome) Recover(context.Context) (Recovery, error) {
 
 func (h *plainHome) CommitOpen() bool { return false }
 
+func (h *plainHome) Moved() bool { return false }
+
 func (h *plainHome) Look(_ context.Context, paths []string, _ bool) (manifest.Tree, error) {
 	var found []manifest.Entry
 	for _, p := range paths {
@@ -121,6 +123,11 @@ func (h *plainHome) Look(_ context.Context, paths []string, _ bool) (manifest.Tr
 		}
 	}
 	return manifest.NewTree(found)
+}
+
+func (h *plainHome) Inspect(ctx context.Context, paths []string, _ bool) (Inspection, error) {
+	tree, err := h.Look(ctx, paths, false)
+	return Inspection{Tree: tree}, err
 }
 
 func (h *plainHome) lookAt(p string) (manifest.Entry, bool) {
@@ -163,6 +170,8 @@ func (h *plainHome) OpenObject(ref release.Ref) (io.ReadCloser, error) {
 }
 
 func (h *plainHome) Store() (Store, error) { return Store{Levels: len(h.history)}, nil }
+
+func (h *plainHome) CheckRecords() []Damage { return nil }
 
 func (h *plainHome) CheckStore(context.Context) ([]Damage, error) {
 	var found []Damage

@@ -79,6 +79,7 @@ func (u *Updater) overlay(ctx context.Context, operation string, opts Options, d
 		res = j.res
 		return do(j)
 	})
+	own.reportFailure(ctx, res, err, opts.silent())
 	return res, err
 }
 
@@ -116,7 +117,7 @@ func (j *job) applyHotfix(ctx context.Context, zip *bundle.Bundle, confirmed str
 	if j.to, err = j.from.with(applied{a, payload, record}); err != nil {
 		return err
 	}
-	j.u.zip = zip
+	j.u.brought = zip
 	return j.changeHotfixes(ctx, plan.Hotfix)
 }
 
@@ -138,7 +139,7 @@ func (j *job) proved(ctx context.Context, zip *bundle.Bundle) ([]byte, hotfix.Re
 	if err != nil {
 		return nil, none, err
 	}
-	j.res.Freshness = new(freshness(view, ""))
+	j.res.Freshness = new(j.u.freshness(view, ""))
 	payload, record, err := signedHotfix(view, zip)
 	if err != nil {
 		return nil, none, err

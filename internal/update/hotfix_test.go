@@ -507,7 +507,7 @@ func TestAKeptHotfixMustFit(t *testing.T) {
 		t.Errorf("check says %+v, %v", check.Messages, err)
 	}
 	_, err = b.online().Update(context.Background(), Options{})
-	refused(t, err, problem.Verification, "Hotfix Bank-hf1 does not fit: lib/a.jar")
+	refused(t, err, problem.Refused, "Hotfix Bank-hf1 does not fit: lib/a.jar")
 	b.is(shop2, "Bank-hf1")
 }
 

@@ -116,7 +116,7 @@ func (u *Updater) publishedSides(ctx context.Context, p *plan.Plan, from, to lev
 	if err == nil {
 		return lost, nil
 	}
-	if kind := problem.KindOf(err); kind == problem.Verification || ctx.Err() != nil {
+	if kind := problem.KindOf(err); kind == problem.Verification || ctx.Err() != nil || errors.Is(err, errNotCarried) {
 		return nil, err
 	}
 	u.Log.Warn("originals of conflicting files cannot be had", "error", err)

@@ -21,7 +21,7 @@ func (i installed) State() State {
 	s := i.Home.State()
 	return State{
 		Product: s.Product, Version: s.Version, Channel: s.Channel, Level: s.Level,
-		Record: s.Record, Pack: s.Pack, Hotfixes: s.Hotfixes, Others: s.Others,
+		Record: s.Record, Pack: s.Pack, Hotfixes: s.Hotfixes, Others: s.Others, Copy: s.Copy,
 	}
 }
 
@@ -70,6 +70,11 @@ func (i installed) Free(keep int, look bool) (int64, error) {
 	return freed.Bytes, err
 }
 
+func (i installed) Inspect(ctx context.Context, paths []string, remember bool) (Inspection, error) {
+	seen, err := i.Home.Inspect(ctx, paths, remember)
+	return Inspection(seen), err
+}
+
 func (i installed) Recover(ctx context.Context) (Recovery, error) {
 	r, err := i.Home.Recover(ctx)
 	return Recovery(r), err
@@ -114,6 +119,14 @@ func (i installed) CheckStore(ctx context.Context) ([]Damage, error) {
 		damaged = append(damaged, Damage(d))
 	}
 	return damaged, err
+}
+
+func (i installed) CheckRecords() []Damage {
+	var damaged []Damage
+	for _, d := range i.Home.CheckRecords() {
+		damaged = append(damaged, Damage(d))
+	}
+	return damaged
 }
 
 func (i installed) DiskNeed(p *plan.Plan, x Extra) (int64, string, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"uplevel/internal/api"
@@ -79,6 +80,9 @@ func (j *job) choose(ctx context.Context) (bool, error) {
 	if j.wish, err = makeWish(j.line, levels, at, j.opts); err != nil {
 		return false, err
 	}
+	if err := j.u.renew(j.view); err != nil {
+		return false, err
+	}
 	if err := j.ask(ctx); err != nil {
 		return false, err
 	}
@@ -104,7 +108,7 @@ func (j *job) refresh(ctx context.Context) error {
 		return err
 	}
 	j.view = view
-	j.res.Freshness = new(freshness(view, ""))
+	j.res.Freshness = new(j.u.freshness(view, ""))
 	j.res.From = j.u.here(view)
 	j.res.To = j.res.From
 	return j.u.checkInstalled(view)
@@ -122,8 +126,11 @@ func lines(a, b release.Line) []release.Line {
 // home that came without a record (taken over) learns it here.
 func (u *Updater) checkInstalled(view *trust.View) error {
 	state := u.Home.State()
+	if state.Record.Sum.IsZero() {
+		return u.wasPublished(view)
+	}
 	listed, err := view.Level(state.Line(), state.Level)
-	if err != nil || state.Record.Sum.IsZero() || listed.Record == state.Record {
+	if err != nil || listed.Record == state.Record {
 		return nil //nolint:nilerr // a level that is no longer listed keeps the record it was installed with
 	}
 	return problem.New(problem.Verification,
@@ -147,7 +154,7 @@ func (j *job) ask(ctx context.Context) error {
 	j.may = may
 	j.u.learned(may, j.opts.DryRun)
 	j.res.Messages = append(j.res.Messages, may.Messages...)
-	return nil
+	return j.u.mayGoOn(j.view, may)
 }
 
 func (u *Updater) checkRequest(line release.Line) api.CheckRequest {
@@ -172,6 +179,10 @@ func (j *job) work(ctx context.Context) error {
 	if err := j.gather(ctx); err != nil {
 		return err
 	}
+	return j.decideUpdate(ctx)
+}
+
+func (j *job) decideUpdate(ctx context.Context) error {
 	return j.decide(ctx, plan.Plan{
 		Kind: plan.Update, Product: j.line.Product, Version: j.line.Version, ToState: j.target.State,
 		Floors: floors(j.wish.between(j.target.Level)),
@@ -258,14 +269,16 @@ func (u *Updater) installed(ctx context.Context, view *trust.View) (level, error
 	ref := state.Record
 	if ref.Sum.IsZero() {
 		if view == nil {
-			return level{}, problem.New(problem.Verification, "Run check with the service reachable first.",
-				"It is not known what level %s must hold", state.Line().LevelName(state.Level))
+			return level{}, unknownBasis(state)
 		}
 		listed, err := view.Level(state.Line(), state.Level)
 		if err != nil {
 			return level{}, err
 		}
 		ref = listed.Record
+		if _, err := u.stored(ref); u.Fetch == nil && errors.Is(err, fs.ErrNotExist) {
+			return level{}, unknownBasis(state)
+		}
 	}
 	l, err := u.level(ctx, state.Line(), state.Level, ref)
 	if err != nil {

@@ -52,7 +52,10 @@ func (u *Updater) object(ctx context.Context, line release.Line, number int, ref
 
 // stored returns an object of the installation's store; fs.ErrNotExist if it has none.
 func (u *Updater) stored(ref release.Ref) ([]byte, error) {
-	r, err := u.Home.OpenObject(ref)
+	return readOpened(u.Home.OpenObject(ref))
+}
+
+func readOpened(r io.ReadCloser, err error) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -124,14 +127,15 @@ func (u *Updater) notes(ctx context.Context, l release.Listed) (release.Notes, e
 }
 
 // gain collects what the levels on the way bring, and their notes. Notes of a level that
-// is not live may be closed to the caller; then they are left out.
+// is not live may be closed to the caller, and an offline update may have been made before
+// it was live; then they are left out.
 func (u *Updater) gain(ctx context.Context, levels []release.Listed) (Gain, []release.Notes, error) {
 	var way []release.Notes
 	g := Gain{Updates: []UpdateNote{}, Floors: append([]plan.Floor{}, floors(levels)...), Absorbed: []string{}}
 	g.Regular, g.Security = counts(levels)
 	for _, l := range levels {
 		notes, err := u.notes(ctx, l)
-		if err != nil && l.State != release.Live && ctx.Err() == nil {
+		if err != nil && (l.State != release.Live || errors.Is(err, errNotCarried)) && ctx.Err() == nil {
 			u.Log.Info("notes left out", "level", l.Level, "state", l.State, "error", err)
 			continue
 		}
@@ -164,7 +168,7 @@ type bytesOf struct{ u *Updater }
 
 // Open returns verified content, or an error that is fs.ErrNotExist.
 func (b bytesOf) Open(ref release.Ref) (io.ReadCloser, error) {
-	if z := b.u.zip; z != nil && z.Has(ref.Sum) {
+	if z := b.u.brought; z != nil && z.Has(ref.Sum) {
 		return z.Open(ref)
 	}
 	if b.u.Fetch != nil {
@@ -209,8 +213,8 @@ func (u *Updater) has(ref release.Ref) bool {
 // whole reports whether the store holds an object as it was written: one that is damaged
 // counts as missing, so that it is fetched.
 func (u *Updater) whole(ref release.Ref) bool {
-	if u.zip != nil && u.zip.Has(ref.Sum) {
-		return true // all of it was checked
+	if u.brought != nil && u.brought.Has(ref.Sum) {
+		return true
 	}
 	r, err := u.Home.OpenObject(ref)
 	if err != nil {

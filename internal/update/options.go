@@ -28,7 +28,12 @@ type Options struct {
 	NoReport       bool             // tell the service nothing afterwards
 	Offline        bool             // no network at all: for commands that can do without
 	Diffs          bool             // fill the differences of merged files in
+
+	passing bool // what fails is removed again, and not worth telling the service of
 }
+
+// silent reports whether a failure is not to be told.
+func (o Options) silent() bool { return o.NoReport || o.DryRun || o.Offline || o.passing }
 
 // DefaultKeep is how many levels are kept for going back.
 const DefaultKeep = 3

@@ -50,9 +50,10 @@ type UpdateNote struct {
 
 // Freshness says how recent the metadata are that a result rests on.
 type Freshness struct {
-	Mode      string    `json:"mode"`      // online, carried, or trusted (what was stored before)
-	Reference time.Time `json:"reference"` // the instant the metadata were judged at
-	Role      string    `json:"role"`      // the role that expires first
+	Mode      string    `json:"mode"`        // online, carried, or trusted (what was stored before)
+	Reference time.Time `json:"reference"`   // the instant the metadata were judged at
+	Age       int64     `json:"age_seconds"` // since then; 0 where the clock is behind it
+	Role      string    `json:"role"`        // the role that expires first
 	Expires   time.Time `json:"expires"`
 	Expired   bool      `json:"expired"` // new levels are refused until it is renewed
 	Why       string    `json:"why,omitempty"`
@@ -141,6 +142,8 @@ type Result struct {
 	ReportError  string        `json:"report_error,omitempty"`
 
 	Plan *plan.Plan `json:"-"` // the plan as a value; nil when nothing was planned
+
+	drift bool // customised and absent files were looked for
 }
 
 // TemplateData is what --template prints from, as U2 names it.
@@ -184,6 +187,7 @@ type CheckResult struct {
 	Available []HotfixInfo  `json:"available"` // hotfixes for the organisation that fit here and are not applied
 	Download  int64         `json:"download"`  // bytes to fetch for the latest, as stored
 	Withdrawn *plan.Floor   `json:"installed_withdrawn,omitempty"`
+	Tool      ToolInfo      `json:"tool"`
 	Pending   *PendingInfo  `json:"pending,omitempty"`
 	Freshness Freshness     `json:"freshness"`
 	Messages  []api.Message `json:"messages"`
@@ -247,10 +251,15 @@ type VerifyResult struct {
 	Generated  []string         `json:"generated"` // differ or lack by the vendor's rule
 	Foreign    []string         `json:"foreign"`
 	Modes      []ModeDifference `json:"modes"`
-	Damaged    []Damage         `json:"damaged"`
+	Faults     []Fault          `json:"faults"`  // damaged rather than changed by someone
+	Damaged    []Damage         `json:"damaged"` // of what the tool itself keeps
+	records    []Damage         // of them those that no repair fetches
+	Repair     *RepairInfo      `json:"repair,omitempty"`
 	Pending    *PendingInfo     `json:"pending,omitempty"`
 	Freshness  *Freshness       `json:"freshness,omitempty"`
 	Messages   []api.Message    `json:"messages"`
+
+	Standing *Standing `json:"-"` // for the report; nil: the comparison did not come to its end
 }
 
 // StateResult is what is installed.

@@ -39,6 +39,7 @@ func (u *Updater) Revert(ctx context.Context, opts RevertOptions) (*Result, erro
 		defer r.close()
 		return r.run(ctx)
 	})
+	u.reportFailure(ctx, res, err, opts.NoReport || opts.DryRun)
 	return res, err
 }
 
@@ -84,7 +85,7 @@ func (r *reversal) back(ctx context.Context, history []Change) error {
 	view, why := r.u.trusted(line)
 	r.res.To = r.u.point(view, r.first.From)
 	if view != nil {
-		r.res.Freshness = new(freshness(view, why))
+		r.res.Freshness = new(r.u.freshness(view, why))
 	}
 	if r.res.To.State == release.Withdrawn {
 		r.res.Messages = append(r.res.Messages, withdrawnTarget(r.res.To))
@@ -136,7 +137,7 @@ func undone(history []Change, id int) []Change {
 func (r *reversal) choose(history []Change) (Change, error) {
 	stack := inForce(history)
 	if len(stack) == 0 {
-		return Change{}, noBackups(errors.New("there is no update to take back"))
+		return Change{}, nothingToTakeBack(r.u.Home.State())
 	}
 	if r.opts.To == "" {
 		return stack[len(stack)-1], nil
@@ -199,11 +200,17 @@ func withdrawnTarget(p Place) api.Message {
 }
 
 // compose joins changes to what they put there and what stood there before: per path
-// the first before and the last after.
+// the first before and the last after. Damage does not come back with a level: what a
+// repair replaced counts only where a repair is what is taken back. What could not be
+// read, or cannot be made, never does.
 func compose(changes []Change) (committed, former []manifest.Entry) {
 	before, after := map[string]*manifest.Entry{}, map[string]*manifest.Entry{}
 	for _, c := range changes {
+		passed := c.Kind == plan.Repair && changes[0].Kind != plan.Repair
 		for _, f := range c.Files {
+			if passed || gone(f.Before) {
+				f.Before = f.After
+			}
 			if _, known := before[f.Path]; !known {
 				before[f.Path] = f.Before
 			}
@@ -211,6 +218,11 @@ func compose(changes []Change) (committed, former []manifest.Entry) {
 		}
 	}
 	return present(after), present(before)
+}
+
+// gone reports whether nobody has what an entry names.
+func gone(e *manifest.Entry) bool {
+	return e != nil && (e.Kind == manifest.Other || e.Kind == manifest.File && e.Sum.IsZero())
 }
 
 func present(entries map[string]*manifest.Entry) []manifest.Entry {

@@ -57,16 +57,17 @@ func (u *Updater) point(view *trust.View, p plan.Point) Place {
 	return place
 }
 
-func freshness(view *trust.View, why string) Freshness {
+func (u *Updater) freshness(view *trust.View, why string) Freshness {
 	role, at := view.Expires()
 	return Freshness{
-		Mode: view.Mode(), Reference: view.Reference(), Role: role, Expires: at,
+		Mode: view.Mode(), Reference: view.Reference(), Age: int64(view.Age(u.Now()).Seconds()), Role: role, Expires: at,
 		Expired: view.Expired(), Why: why,
 	}
 }
 
 // show fills the result from a plan. Files that were changed in content are modified;
-// changed permission bits count too, as they do in the vendor's notes.
+// changed permission bits count too, as they do in the vendor's notes. customised is nil
+// where it was not looked for.
 func (r *Result) show(p *plan.Plan, customised []string) {
 	r.Plan, r.Download, r.DiskNeed = p, p.Download, p.DiskNeed
 	r.Files = filesOf(p)
@@ -76,7 +77,7 @@ func (r *Result) show(p *plan.Plan, customised []string) {
 			r.Merges = append(r.Merges, MergeInfo{Path: o.Path, How: i.How, RenamedFrom: i.RenamedFrom, Disputes: i.Disputes})
 		}
 	}
-	r.Files.Customised = append([]string{}, customised...)
+	r.Files.Customised, r.drift = append([]string{}, customised...), customised != nil
 }
 
 func filesOf(p *plan.Plan) Files {
@@ -105,7 +106,7 @@ func filesOf(p *plan.Plan) Files {
 // command is what to type to have the change made.
 func (r *Result) command() string {
 	switch r.Operation {
-	case "apply-hotfix", "revert-hotfix", "revert":
+	case "apply-update", "apply-hotfix", "revert-hotfix", "revert":
 		return r.Operation
 	}
 	return "update"

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"slices"
 
-	"uplevel/internal/api"
 	"uplevel/internal/manifest"
 	"uplevel/internal/plan"
 	"uplevel/internal/problem"
@@ -16,18 +15,18 @@ import (
 // CurrentState says what is installed, what waits and what was done last. It needs
 // neither network nor metadata, and writes nothing.
 func (u *Updater) CurrentState(ctx context.Context) (StateResult, error) {
-	err := u.ready(ctx)
+	messages, err := u.readable(ctx)
 	state := u.Home.State()
 	res := StateResult{
 		Home: u.Home.Dir(), Product: state.Product, Version: state.Version,
-		At: u.here(nil), Hotfixes: append(plan.Names(state.Hotfixes), state.Others...), Messages: []api.Message{},
+		At: u.here(nil), Hotfixes: append(plan.Names(state.Hotfixes), state.Others...), Messages: messages,
 	}
 	if err != nil {
 		return res, err
 	}
 	if view, why := u.trusted(state.Line()); view != nil {
 		res.At = u.here(view)
-		res.Freshness = new(freshness(view, why))
+		res.Freshness = new(u.freshness(view, why))
 	}
 	res.Pending = u.pendingInfo()
 	history, err := u.Home.History()
@@ -48,7 +47,7 @@ func (u *Updater) CurrentState(ctx context.Context) (StateResult, error) {
 
 // History lists every change of the installation, the oldest first.
 func (u *Updater) History(ctx context.Context) (HistoryResult, error) {
-	err := u.ready(ctx)
+	_, err := u.readable(ctx)
 	state := u.Home.State()
 	res := HistoryResult{Home: u.Home.Dir(), Product: state.Product, Version: state.Version, Changes: []ChangeInfo{}}
 	if err != nil {
@@ -63,7 +62,7 @@ func (u *Updater) History(ctx context.Context) (HistoryResult, error) {
 
 // HistoryEntry shows one change with its files.
 func (u *Updater) HistoryEntry(ctx context.Context, id int) (ChangeInfo, error) {
-	if err := u.ready(ctx); err != nil {
+	if _, err := u.readable(ctx); err != nil {
 		return ChangeInfo{}, err
 	}
 	history, err := u.Home.History()

@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
+	"uplevel/internal/copytree"
 	"uplevel/internal/durable"
+	"uplevel/internal/install"
 	"uplevel/internal/problem"
 )
 
@@ -28,23 +28,38 @@ func (u *Updater) ToDirectory(ctx context.Context, dir string, opts Options) (*R
 	if err != nil {
 		return res, err
 	}
-	copied := false
-	defer func() {
-		if !copied {
-			_ = os.RemoveAll(dir)
-		}
-	}()
-	if err := u.exclusive(ctx, false, func() error { return u.copyHome(ctx, dir) }); err != nil {
+	if err := u.renewFirst(ctx); err != nil {
 		return res, err
 	}
+	var to *claim
+	err = u.exclusive(ctx, false, func() (err error) {
+		if to, err = claimed(dir); err != nil {
+			return err
+		}
+		return u.copyHome(ctx, to)
+	})
+	if err == nil {
+		res, err = u.updateCopy(ctx, res, dir, opts)
+	}
+	if err == nil || to == nil || problem.KindOf(err) == problem.Conflicts {
+		return res, err
+	}
+	if left := to.drop(); left != nil {
+		err = errors.Join(err, fmt.Errorf("what was copied to %s could not be removed: %w", dir, left))
+	}
+	return res, err
+}
+
+func (u *Updater) updateCopy(ctx context.Context, res *Result, dir string, opts Options) (*Result, error) {
 	other, err := u.Other(ctx, dir)
 	if err != nil {
 		return res, fmt.Errorf("opening the copy %s: %w", dir, err)
 	}
-	result, err := other.Update(ctx, opts)
-	copied = err == nil || problem.KindOf(err) == problem.Conflicts
-	return result, err
+	opts.passing = true
+	return other.Update(ctx, opts)
 }
+
+const freeName = "Name a directory that does not exist yet."
 
 // freeDirectory returns dir as an absolute path, or refuses one that is in use.
 func (u *Updater) freeDirectory(dir string) (string, error) {
@@ -52,26 +67,131 @@ func (u *Updater) freeDirectory(dir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("directory %s: %w", dir, err)
 	}
-	inside, err := filepath.Rel(u.Home.Dir(), full)
-	if err == nil && inside != ".." && !strings.HasPrefix(inside, ".."+string(filepath.Separator)) {
+	switch inside, err := install.Inside(full, u.Home.Dir()); {
+	case err != nil:
+		return "", err
+	case inside:
 		return "", problem.New(problem.Refused, "Name a directory beside the product.",
 			"%s is inside the product directory %s", full, u.Home.Dir())
 	}
-	switch entries, err := os.ReadDir(full); {
-	case errors.Is(err, fs.ErrNotExist):
+	entries, err := os.ReadDir(full)
+	if errors.Is(err, fs.ErrNotExist) {
 		return full, nil
-	case err != nil:
-		return "", problem.New(problem.Refused, "Name a directory that does not exist yet.", "Unable to use %s: %w", full, err)
-	case len(entries) > 0:
-		return "", problem.New(problem.Refused, "Name a directory that does not exist yet.", "%s is not empty", full)
 	}
-	return full, nil
+	return full, onlyHolds(full, entries, err)
 }
 
-// notCopied reports what belongs to a tool at work, or to the disk that the original
-// is on.
-func notCopied(path string) bool {
-	return path == "updates/lock" || path == "updates/staging" || path == "updates/scan-cache"
+// onlyHolds refuses a directory that has other entries than those named, or cannot be read.
+func onlyHolds(dir string, entries []fs.DirEntry, err error, names ...string) error {
+	if err != nil {
+		return problem.New(problem.Refused, freeName, "Unable to use %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		switch {
+		case slices.Contains(names, e.Name()):
+		case e.Name() == unfinished:
+			return notWhole(dir)
+		default:
+			return problem.New(problem.Refused, freeName, "%s is not empty", dir)
+		}
+	}
+	return nil
+}
+
+// unfinished is what the folder updates of a copy is called until all of the copy is there:
+// without updates/product.txt a directory is no product, to this tool and to people.
+const unfinished = ".updates.partial"
+
+func notWhole(dir string) error {
+	return problem.New(problem.Refused, "See that no other run is making it, remove it, then run the command again; or name another directory.",
+		"%s holds a copy that is not whole: another run is at work on it, or was cut off", dir)
+}
+
+// claim is the directory of a copy: nobody else makes one there.
+type claim struct {
+	dir  string
+	made bool        // by this run; else it was there, empty
+	mode fs.FileMode // that it had
+}
+
+// claimed takes a directory for a copy, which is closed to others until it is whole.
+func claimed(dir string) (*claim, error) {
+	if err := durable.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, cannotMake(dir, err)
+	}
+	err := os.Mkdir(dir, 0o700)
+	c := &claim{dir: dir, made: err == nil}
+	if c.made || errors.Is(err, fs.ErrExist) {
+		err = os.Mkdir(filepath.Join(dir, unfinished), 0o700)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil, notWhole(dir)
+	}
+	if err != nil {
+		return nil, cannotMake(dir, err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err := onlyHolds(dir, entries, err, unfinished); err != nil { // it came since we looked
+		return nil, errors.Join(err, os.Remove(filepath.Join(dir, unfinished)))
+	}
+	info, err := os.Stat(dir)
+	if err == nil {
+		c.mode = info.Mode().Perm()
+		err = os.Chmod(dir, 0o700) //nolint:gosec // 0600 would close a folder to its owner, too
+	}
+	if err == nil && c.made {
+		err = durable.SyncDir(filepath.Dir(dir))
+	}
+	if err != nil {
+		return nil, errors.Join(cannotMake(dir, err), c.drop())
+	}
+	return c, nil
+}
+
+func cannotMake(dir string, err error) error {
+	return problem.New(problem.Refused, "Name a directory that you may write.", "Unable to make %s: %w", dir, err)
+}
+
+// publish makes a product of what was copied, in one step.
+func (c *claim) publish() error {
+	top, err := os.Stat(c.dir)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(c.dir, top.Mode()|0o700); err != nil { // a product may be closed even to its owner
+		return err
+	}
+	if err := durable.Rename(filepath.Join(c.dir, unfinished), filepath.Join(c.dir, "updates")); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(c.dir, top.Mode()), os.Chtimes(c.dir, top.ModTime(), top.ModTime()))
+}
+
+// drop removes what was copied, and the directory where this run made it. Cut off, it leaves
+// no half of a product.
+func (c *claim) drop() error {
+	partial := filepath.Join(c.dir, unfinished)
+	_ = os.Chmod(c.dir, 0o700) //nolint:gosec // a folder; where it counts, removing says so
+	if err := durable.Rename(filepath.Join(c.dir, "updates"), partial); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() != unfinished {
+			err = errors.Join(err, copytree.Remove(filepath.Join(c.dir, e.Name())))
+		}
+	}
+	if err = errors.Join(err, copytree.Remove(partial)); err != nil { // last: it says what the rest is
+		return err
+	}
+	if c.made {
+		return durable.Remove(c.dir)
+	}
+	_ = os.Chmod(c.dir, c.mode)
+	return nil
 }
 
 // sideFiles returns what the pending change wrote beside conflicting files: like the
@@ -88,120 +208,38 @@ func (u *Updater) sideFiles() []string {
 	return sides
 }
 
-// copyHome copies everything: modes, times, links, and owners where it may.
-func (u *Updater) copyHome(ctx context.Context, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return problem.New(problem.Refused, "Name a directory that you may write.", "Unable to make %s: %w", dir, err)
-	}
-	from, err := os.OpenRoot(u.Home.Dir())
+// copyHome copies everything but what belongs to a tool at work, or to the disk that the
+// original is on.
+func (u *Updater) copyHome(ctx context.Context, to *claim) error {
+	home, err := os.OpenRoot(u.Home.Dir())
 	if err != nil {
 		return err
 	}
-	defer from.Close()
-	to, err := os.OpenRoot(dir)
+	defer home.Close()
+	updates, err := home.OpenRoot("updates")
 	if err != nil {
 		return err
 	}
-	defer to.Close()
-	c := copier{from: from, to: to, each: errors.Is(durable.SyncFS(dir), errors.ErrUnsupported)}
+	defer updates.Close()
 	sides := u.sideFiles()
 	u.begin("copy", 0)
 	defer u.end()
-	err = fs.WalkDir(from.FS(), ".", func(p string, entry fs.DirEntry, err error) error {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-		if notCopied(p) || entry.Name() == stagingName || slices.Contains(sides, p) {
-			return skip(entry)
-		}
-		return c.entry(p, entry)
+	_, err = copytree.Copy(ctx, updates, filepath.Join(to.dir, unfinished), func(p string) bool {
+		return p == "lock" || p == "staging" || p == "scan-cache"
 	})
-	if err != nil {
-		return problem.New(problem.Refused, "See that the disk has room and everything is readable.", "Unable to copy the product to %s: %w", dir, err)
+	if err == nil {
+		_, err = copytree.Copy(ctx, home, to.dir, func(p string) bool {
+			return p == "updates" || isStaging(path.Base(p)) || slices.Contains(sides, p)
+		})
 	}
-	return c.finish(dir)
-}
-
-type copier struct {
-	from, to *os.Root
-	folders  []fs.FileInfo // whose modes and times are set last
-	paths    []string
-	each     bool // sync each file: the system cannot sync them all at once
-}
-
-func (c *copier) entry(p string, entry fs.DirEntry) error {
-	info, err := entry.Info()
-	if err != nil {
-		return err
+	if err == nil {
+		err = to.publish()
 	}
 	switch {
-	case entry.IsDir():
-		c.folders, c.paths = append(c.folders, info), append(c.paths, p)
-		if p == "." {
-			return nil
-		}
-		return c.to.Mkdir(p, 0o700)
-	case info.Mode().IsRegular():
-		return c.file(p, info)
-	case info.Mode()&fs.ModeSymlink != 0:
-		target, err := c.from.Readlink(p)
-		if err != nil {
-			return err
-		}
-		return c.to.Symlink(target, p)
-	}
-	return nil // sockets and pipes belong to whoever runs
-}
-
-func (c *copier) file(p string, info fs.FileInfo) error {
-	in, err := c.from.Open(p)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := c.to.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	if err == nil && c.each {
-		err = out.Sync()
-	}
-	if err := errors.Join(err, out.Close()); err != nil {
-		return err
-	}
-	return c.attributes(p, info)
-}
-
-// finish gives the folders their attributes, the deepest first: before, they might have
-// been closed to writing, and each entry made in them set their time. Then it syncs.
-func (c *copier) finish(dir string) error {
-	for i, v := range slices.Backward(c.paths) {
-		if err := c.attributes(v, c.folders[i]); err != nil {
-			return err
-		}
-		if !c.each {
-			continue
-		}
-		if err := durable.SyncDir(filepath.Join(dir, v)); err != nil {
-			return err
-		}
-	}
-	if c.each {
+	case err == nil:
 		return nil
+	case ctx.Err() != nil:
+		return problem.New(problem.Interrupted, "Run the command again.", "Interrupted while the product was copied: %w", err)
 	}
-	return durable.SyncFS(dir)
-}
-
-func (c *copier) attributes(p string, info fs.FileInfo) error {
-	if uid, gid, ok := owner(info); ok {
-		_ = c.to.Lchown(p, uid, gid) // only root may; others own what they copy
-	}
-	if err := c.to.Chmod(p, info.Mode().Perm()); err != nil {
-		return err
-	}
-	return c.to.Chtimes(p, time.Time{}, info.ModTime())
+	return problem.New(problem.Refused, "See that the disk has room and everything is readable.", "Unable to copy the product to %s: %w", to.dir, err)
 }

@@ -647,7 +647,7 @@ func TestReportsNameNoOne(t *testing.T) {
 		t.Fatalf("%d reports", len(s.v.reports))
 	}
 	want := api.Report{
-		Installation: InstallationID("pack", "machine", s.home.dir), Product: "shop", Version: "1.2", Channel: "full",
+		Made: s.now, Installation: InstallationID("pack", "machine", s.home.dir), Product: "shop", Version: "1.2", Channel: "full",
 		Level: 1, Customised: 1, Operation: "update", Outcome: "ok", Tool: "test",
 	}
 	if d := cmp.Diff(want, s.v.reports[0]); d != "" {
@@ -664,6 +664,7 @@ func TestToDirectoryLeavesTheOriginal(t *testing.T) {
 	s := newSite(t)
 	s.write("conf/app.conf", "a=0")
 	s.write("logs/x", "foreign")
+	s.write("updates/product.txt", "shop-1.2\n")
 	s.home.must(os.Symlink("/nowhere", s.home.path("logs/link")))
 	before := s.content()
 	to := filepath.Join(t.TempDir(), "copy")
@@ -679,7 +680,7 @@ func TestToDirectoryLeavesTheOriginal(t *testing.T) {
 		t.Fatalf("%+v, %v", res, err)
 	}
 	s.is(before)
-	want := with(level2, files{"logs/x": "foreign", "logs/link": "-> /nowhere"})
+	want := with(level2, files{"logs/x": "foreign", "updates/product.txt": "shop-1.2\n", "logs/link": "-> /nowhere"})
 	if d := cmp.Diff(want, contentOf(t, to)); d != "" {
 		t.Error(d)
 	}

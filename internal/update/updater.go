@@ -2,14 +2,18 @@ package update
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
+	"syscall"
 	"time"
 
 	"uplevel/internal/api"
-	"uplevel/internal/bundle"
+	"uplevel/internal/digest"
 	"uplevel/internal/manifest"
 	"uplevel/internal/merge"
+	"uplevel/internal/problem"
 	"uplevel/internal/release"
 	"uplevel/internal/trust"
 	"uplevel/internal/trust/refresh"
@@ -32,6 +36,8 @@ type Trust interface {
 	// Carried judges metadata that were carried in; older ones than those kept count for
 	// nothing. It writes nothing.
 	Carried(ctx context.Context, from refresh.Remote, lines ...release.Line) (*trust.View, error)
+	// Keep judges them likewise and keeps those that are newer.
+	Keep(ctx context.Context, from refresh.Remote, lines ...release.Line) (*trust.View, error)
 }
 
 // Fetcher gets objects of one level, verified.
@@ -41,6 +47,12 @@ type Fetcher interface {
 	// Fetch makes all of refs available to Open; what was fetched before is not again.
 	Fetch(ctx context.Context, line release.Line, level int, refs []release.Ref) error
 	// Open returns verified content, or an error that is fs.ErrNotExist.
+	Open(ref release.Ref) (io.ReadCloser, error)
+}
+
+// Carried gives content that was carried in, verified as it is read.
+type Carried interface {
+	Has(sum digest.Digest) bool
 	Open(ref release.Ref) (io.ReadCloser, error)
 }
 
@@ -69,15 +81,20 @@ type Updater struct {
 	Host     string                 // told in reports; empty: not told
 	User     string                 // who is written into the history
 	Machine  func() (string, error) // id of the machine, for reports; nil: none
+	LookTime time.Duration          // how long Describe may look at files; 0: 20 s
 
 	// Formats gives the format of the file at path by its name, for merging by key; nil is
 	// merging by line. The function itself may be nil.
 	Formats func(path string) merge.Format
 
+	// Renew is asked once a newer update tool is known, before a change, with the fingerprint of
+	// the root that vouches for it; what it returns ends the change. nil: the tool stays as it is.
+	Renew func(newer release.Tool, root string) error
+
 	// Other makes an updater of another home; only ToDirectory uses it.
 	Other func(ctx context.Context, home string) (*Updater, error)
 
-	zip *bundle.Bundle // of the hotfix that is being applied, checked; nil: none is
+	brought Carried // what came with this change, as in the zip of a hotfix; nil: nothing
 }
 
 // exclusive runs do with the home locked and whole. A dry run takes no lock, unless a
@@ -87,7 +104,7 @@ func (u *Updater) exclusive(ctx context.Context, dryRun bool, do func() error) e
 		if err := u.ready(ctx); err != nil {
 			return err
 		}
-		return do()
+		return u.unmoved(do)
 	}
 	unlock, err := u.Home.Lock()
 	if err != nil {
@@ -112,6 +129,29 @@ func (u *Updater) ready(ctx context.Context) error {
 	defer u.unlock(unlock)
 	_, err = u.Home.Recover(ctx)
 	return err
+}
+
+// readable is ready for commands that only look: where this user may not recover the home,
+// that is said, and they go on.
+func (u *Updater) readable(ctx context.Context) ([]api.Message, error) {
+	err := u.ready(ctx)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return []api.Message{{Code: "recovery-needed", Text: "A change was cut off here and waits for recover, by the user who owns the product's folder: what is told may be of two levels."}}, nil
+	}
+	return []api.Message{}, err
+}
+
+// unmoved looks at the product, and refuses the outcome when another tool changed it
+// meanwhile: then nothing that was seen counts, damage least of all. A commit that was cut
+// before, and that this user may not recover, stands still.
+func (u *Updater) unmoved(look func() error) error {
+	cut := u.Home.CommitOpen()
+	err := look()
+	if cut || problem.KindOf(err) == problem.Interrupted || !u.Home.Moved() {
+		return err
+	}
+	return problem.New(problem.Refused, "Wait for it to end, then run the command again.",
+		"Another update tool changed this product while it was looked at: what was seen is of two levels")
 }
 
 func (u *Updater) unlock(unlock func() error) {

@@ -73,7 +73,8 @@ type vendor struct {
 	reports []api.Report
 	calls   []string
 
-	hotfixes []api.Hotfix // for the caller's organisation
+	hotfixes []api.Hotfix  // for the caller's organisation
+	damaged  digest.Digest // in the download cache of who makes an offline update
 }
 
 func newVendor(t testing.TB, now time.Time) *vendor {

@@ -83,7 +83,7 @@ func (u *Updater) foreign(ctx context.Context, tree manifest.Tree) ([]string, er
 			return err
 		case p == ".":
 			return nil
-		case manifest.Reserved(p) || path.Base(p) == stagingName:
+		case manifest.Reserved(p) || isStaging(path.Base(p)):
 			return skip(entry)
 		}
 		e, ok := tree.Lookup(p)
@@ -102,8 +102,9 @@ func (u *Updater) foreign(ctx context.Context, tree manifest.Tree) ([]string, er
 	return found, nil
 }
 
-// stagingName is the folder that the installer puts beside mount points while at work.
-const stagingName = ".uplevel-staging"
+// isStaging reports whether a name is of a folder that the installer of some home puts beside
+// mount points while at work.
+func isStaging(name string) bool { return strings.HasPrefix(name, ".uplevel-staging-") }
 
 func skip(entry fs.DirEntry) error {
 	if entry.IsDir() {

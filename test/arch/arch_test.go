@@ -23,15 +23,15 @@ import (
 // one another.
 func floors() [][]string {
 	return [][]string{
-		{"digest", "problem", "durable"},
+		{"digest", "problem", "durable", "plain", "bounded"},
 		{"manifest"},
 		{"release", "advisory"},
-		{"entitlement", "fleet", "hotfix"},
+		{"entitlement", "fleet", "hotfix", "policy", "statefile"},
 		{"entitlement/access"},
-		{"object", "blob", "plan", "trust", "merge", "archive", "delta"},
-		{"merge/formats", "merge/unified", "blob/dir", "blob/mem", "blob/blobtest", "trust/refresh", "trust/sign", "trust/online", "trust/trusttest", "api", "bundle"},
-		{"fetch", "reconcile", "install", "fsck", "publish"},
-		{"update", "server", "sqlstore"},
+		{"object", "blob", "plan", "trust", "merge", "archive", "delta", "proxy", "copytree"},
+		{"merge/formats", "merge/unified", "blob/dir", "blob/mem", "blob/blobtest", "trust/refresh", "trust/sign", "trust/online", "trust/trusttest", "proxy/proxytest", "api", "bundle"},
+		{"fetch", "reconcile", "install", "selfupdate", "fsck", "publish", "support"},
+		{"update", "offline", "server", "sqlstore", "doctor"},
 	}
 }
 

@@ -25,15 +25,23 @@ const (
 func over() map[string]string {
 	return map[string]string{
 		"chain cmd/uplevel-publish": "wiring adds one to the seven of publish, which verifies what it reads before it signs",
+		"package api":               "one language and its client, which tells apart whatever a network does to an answer",
 		"package update":            "one use case with ten commands; its parts share one value and splitting would only move it",
 		"package server":            "a handler a route over one value; what it decides lies below it",
 		"package sqlstore":          "a file a table over one set of helpers, so that the SQL text of all engines is in one place",
 		"package merge":             "pieces, their matching, the decisions and the proof of them must be read together",
+		"package bundle":            "two kinds of zip over one strict layout, which neither may loosen for itself",
 		"package install":           "stage, journal and recovery must be read together",
+		"package publish/signing":   "rotating, waiting for signatures and renewing are one flow over one folder of keys",
 		"package publish":           "publishing, publishing again and healing are one flow over one draft",
 		"package fsck":              "two judges that share no code with what they judge",
 		"package cmd/uplevel":       "a file a command; words and wiring only",
 		"package cmd/upleveld":      "a file a command; words and wiring only",
+
+		"package cmd/uplevel-publish": "a file a command; words and wiring only",
+		"package trust/sign":          "keys, documents and the folder that holds both: who may sign is decided over all three",
+		"package trust":               "what is trusted is decided in one place, a file a kind of role",
+		"package trust/online":        "what a publication must be is judged in one place, a file a kind of role",
 	}
 }
 

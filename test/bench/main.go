@@ -8,7 +8,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -61,6 +63,9 @@ func measure(ctx context.Context, short bool, out string) error {
 	if err != nil {
 		return err
 	}
+	if err := asShipped(ctx, root, l); err != nil {
+		return err
+	}
 	var rows []row
 	for _, part := range []func(context.Context, *lab.Lab, sizes) ([]row, error){
 		program, many, big,
@@ -106,4 +111,13 @@ func write(file, marker, table string) error {
 		return fmt.Errorf("%s has no place for the table %s", file, marker)
 	}
 	return os.WriteFile(file, []byte(head+start+table+end+tail), 0o644)
+}
+
+// asShipped builds the tool anew in the way it is shipped.
+func asShipped(ctx context.Context, root string, l *lab.Lab) error {
+	build := exec.CommandContext(ctx, filepath.Join(root, "scripts", "build-uplevel"), l.Path("bin", "uplevel"))
+	if said, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the tool: %w\n%s", err, said)
+	}
+	return nil
 }

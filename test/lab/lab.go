@@ -39,6 +39,37 @@ type Run struct {
 
 // New builds the programs of the repository at root and starts the service.
 func New(ctx context.Context, root string) (*Lab, error) {
+	return started(ctx, root, "-trimpath", "-ldflags=-s -w")
+}
+
+// raceExit is how a program ends in which the race detector found a race.
+const raceExit = 66
+
+// NewRacing is New with programs that watch themselves for data races: a program that has
+// one ends with 66, the service too. Their packages are built as go test -race builds them,
+// so that one build serves both.
+func NewRacing(ctx context.Context, root string) (*Lab, error) {
+	l, err := started(ctx, root, "-race")
+	if l != nil {
+		l.Set("GORACE", fmt.Sprintf("halt_on_error=1 exitcode=%d", raceExit))
+	}
+	return l, err
+}
+
+func started(ctx context.Context, root string, flags ...string) (*Lab, error) {
+	l, err := build(ctx, root, flags...)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.startService(ctx)
+}
+
+// Build builds the programs alone: for who starts services of their own.
+func Build(ctx context.Context, root string) (*Lab, error) {
+	return build(ctx, root, "-trimpath", "-ldflags=-s -w")
+}
+
+func build(ctx context.Context, root string, flags ...string) (*Lab, error) {
 	dir, err := os.MkdirTemp("", "uplevel-bench-")
 	if err != nil {
 		return nil, err
@@ -47,14 +78,14 @@ func New(ctx context.Context, root string) (*Lab, error) {
 	if err := os.MkdirAll(l.Path("bin"), 0o755); err != nil {
 		return nil, err
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", l.Path("bin")+"/",
-		"./cmd/uplevel", "./cmd/upleveld", "./cmd/uplevel-publish")
+	build := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags...), "-o", l.Path("bin")+"/",
+		"./cmd/uplevel", "./cmd/upleveld", "./cmd/uplevel-publish")...)
 	build.Dir = root
 	if said, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building: %w\n%s", err, said)
 	}
 	l.Set("PATH", l.Path("bin")+":"+os.Getenv("PATH"))
-	return l, l.startService(ctx)
+	return l, nil
 }
 
 // Path returns a path in the lab's folder.
@@ -79,6 +110,7 @@ func (l *Lab) startService(ctx context.Context) error {
 	defer log.Close()
 	l.service = exec.Command(l.Path("bin", "upleveld"), "serve", "--dev", "--data", l.Path("service"), "--listen", l.listen)
 	l.service.Stdout, l.service.Stderr = log, log
+	l.service.Env = append(os.Environ(), fmt.Sprintf("GORACE=halt_on_error=1 exitcode=%d", raceExit)) // only a racing build reads it
 	if err := l.service.Start(); err != nil {
 		return err
 	}
@@ -98,6 +130,62 @@ func (l *Lab) startService(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("the service did not come up: see %s", l.Path("service.log"))
+}
+
+// Restart ends the service and starts it again on its data and its address, with another
+// certificate.
+func (l *Lab) Restart(ctx context.Context) error {
+	now := time.Now()
+	authority, err := NewAuthority("lab", now, now.AddDate(0, 0, 1))
+	if err != nil {
+		return err
+	}
+	if err := authority.WriteCertificate("127.0.0.1", l.Path("cert.pem"), l.Path("key.pem"), now, now.AddDate(0, 0, 1)); err != nil {
+		return err
+	}
+	if err := os.WriteFile(l.Path("service", "dev-ca.pem"), authority.PEM, 0o644); err != nil {
+		return err
+	}
+	return l.RestartAsItIs(ctx)
+}
+
+// RestartAsItIs is [Lab.Restart] with the certificate of the one before.
+func (l *Lab) RestartAsItIs(ctx context.Context) error {
+	return l.RestartAfter(ctx, func() error { return nil })
+}
+
+// RestartAfter is [Lab.RestartAsItIs] with something done while the service does not run.
+func (l *Lab) RestartAfter(ctx context.Context, do func() error) error {
+	if err := l.service.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	if err := l.service.Wait(); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	log, err := os.Create(l.Path("service-again.log"))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	l.service = exec.Command(l.Path("bin", "upleveld"), "serve", "--data", l.Path("service"), "--listen", l.listen, "--tls-cert", l.Path("cert.pem"), "--tls-key", l.Path("key.pem"))
+	l.service.Stdout, l.service.Stderr = log, log
+	if err := l.service.Start(); err != nil {
+		return err
+	}
+	for range 100 {
+		if c, err := net.Dial("tcp", l.listen); err == nil {
+			return c.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	return fmt.Errorf("the service did not come up again: see %s", l.Path("service-again.log"))
 }
 
 func (l *Lab) readEnv(text string) {
@@ -143,27 +231,44 @@ func (c counting) Write(p []byte) (int, error) {
 
 // Do runs a program in dir and measures it; an exit other than 0 is an error.
 func (l *Lab) Do(ctx context.Context, dir, name string, args ...string) (Run, error) {
+	return l.DoWith(ctx, nil, dir, name, args...)
+}
+
+// DoWith is [Lab.Do] with further variables.
+func (l *Lab) DoWith(ctx context.Context, env []string, dir, name string, args ...string) (Run, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	if !strings.Contains(name, "/") {
 		if own := l.Path("bin", name); Exists(own) {
 			cmd = exec.CommandContext(ctx, own, args...)
 		}
 	}
-	cmd.Dir, cmd.Env = dir, l.Env
+	cmd.Dir, cmd.Env = dir, append(slices.Clone(l.Env), env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
-	err := cmd.Run()
-	r := Run{Wall: time.Since(began), Output: out.String()}
+	err := cmd.Start()
+	peak := int64(0)
+	if err == nil {
+		stop := watchPeak(cmd.Process.Pid)
+		err = cmd.Wait()
+		peak = stop()
+	}
+	r := Run{Wall: time.Since(began), Output: out.String(), PeakKB: peak}
 	if cmd.ProcessState != nil {
 		r.Exit = cmd.ProcessState.ExitCode()
 		r.CPU = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-		r.PeakKB = peakKB(cmd.ProcessState)
 	}
 	if err != nil {
 		return r, fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, r.Output)
 	}
 	return r, nil
+}
+
+// ServicePeak returns the most memory that the service held so far, in KiB; 0 where the
+// system does not say.
+func (l *Lab) ServicePeak() int64 {
+	kb, _ := highWater(l.service.Process.Pid)
+	return kb
 }
 
 // Median runs work n times and returns the run with the median wall time.
@@ -196,8 +301,11 @@ func WriteFile(name string, seed uint64, size int64) error {
 	return err
 }
 
-// Close stops the service and removes everything.
+// Close stops the service, if there is one, and removes everything.
 func (l *Lab) Close() error {
+	if l.service == nil {
+		return os.RemoveAll(l.Dir)
+	}
 	l.Door.Close()
 	if err := l.service.Process.Signal(syscall.SIGTERM); err != nil {
 		return err

@@ -63,7 +63,7 @@ func TestHotfixTroubleHasItsCodeAndChangesNothing(t *testing.T) {
 		{name: "by name, changed on the way", args: []string{"apply-hotfix", "Lab-hf1", "--service", lies("/api/v1/hotfixes/shop/1/Lab-hf1")}, exit: 14, words: "not the one that it lists"},
 		{name: "by name, list that is no JSON", args: []string{"apply-hotfix", "Lab-hf1", "--service", lies("/api/v1/hotfixes")}, exit: 13, words: "no JSON"},
 		{name: "into a copy", args: []string{"apply-hotfix", zip, "--to", "../copy"}, exit: 10, words: "--to makes a copy"},
-		{name: "two at once", args: []string{"apply-hotfix", zip, zip}, exit: 10, words: "accepts 1 arg"},
+		{name: "two at once", args: []string{"apply-hotfix", zip, zip}, exit: 10, words: "apply-hotfix wants ZIP|NAME"},
 		{name: "without a root", env: nobody, make: away, undo: back, args: []string{"apply-hotfix", zip, "--for", "Lab"}, exit: 14, words: "Next: Bring updates/root.json back"},
 		{name: "dry run", env: nobody, args: []string{"apply-hotfix", zip, "--for", "Lab", "--dry-run"}, exit: 0, words: "would go from level 1.0 to 1.0-Lab-hf1"},
 		{name: "nothing to take back", args: []string{"revert-hotfix"}, exit: 1, words: "No hotfix is applied here"},

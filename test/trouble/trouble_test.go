@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -129,40 +128,14 @@ func (w *world) said(home string, env []string, stdin string, args ...string) (i
 	return cmd.ProcessState.ExitCode(), string(out)
 }
 
-// product is the product's files with modes and contents, and what the tool says of its
-// own state; logs and metadata may have grown, and whose it is may be known by now.
+// product is what a refused command must leave as it was.
 func product(t *testing.T, home string) string {
 	t.Helper()
-	h := sha256.New()
-	err := filepath.WalkDir(home, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		rel, _ := filepath.Rel(home, p)
-		if d.IsDir() && (rel == "updates/logs" || rel == "updates/trust") {
-			return fs.SkipDir
-		}
-		if rel == "updates/scan-cache" || rel == "updates/lock" || rel == "updates/organisation" {
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		fmt.Fprintln(h, rel, info.Mode())
-		if d.Type().IsRegular() {
-			data, err := os.ReadFile(p)
-			if err != nil {
-				return err
-			}
-			_, _ = h.Write(data)
-		}
-		return nil
-	})
+	sum, err := lab.Product(home)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("%x", h.Sum(nil))
+	return sum
 }
 
 // row is one trouble: what is done, and how the tool must answer.

@@ -14,11 +14,17 @@ import (
 	"strings"
 )
 
-// Bounds of an archive that is read.
+// Bounds of an archive that [Open] reads.
 const (
 	MaxMembers   = 100_000
 	MaxDirectory = 64 << 20
 )
+
+// Bounds are how much may be known of one archive: it takes memory.
+type Bounds struct {
+	Members   int
+	Directory int64 // bytes
+}
 
 // ErrRefused is in the chain of errors that say an archive is damaged, hostile, too
 // large or of a kind that is not understood; errors of reading do not have it.
@@ -49,8 +55,13 @@ func (f *Archive) Lookup(path string) *Member { return f.byPath[path] }
 // Open reads the directory of an archive, compares every record with its local
 // header, and refuses what two readers could understand differently.
 func Open(ctx context.Context, src *io.SectionReader) (*Archive, error) {
+	return OpenWithin(ctx, src, Bounds{Members: MaxMembers, Directory: MaxDirectory})
+}
+
+// OpenWithin is [Open] with other bounds.
+func OpenWithin(ctx context.Context, src *io.SectionReader, within Bounds) (*Archive, error) {
 	f := &Archive{Source: src, byPath: map[string]*Member{}}
-	e, err := f.readEnd()
+	e, err := f.readEnd(within.Directory)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +69,7 @@ func Open(ctx context.Context, src *io.SectionReader) (*Archive, error) {
 	if err := ReadAt(src, directory, e.start+e.shift); err != nil {
 		return nil, err
 	}
-	if err := f.readMembers(ctx, directory, e); err != nil {
+	if err := f.readMembers(ctx, directory, e, within.Members); err != nil {
 		return nil, err
 	}
 	f.Records = slices.Clone(f.Members)
@@ -90,7 +101,7 @@ func (f *Archive) checkStub() error {
 	return err
 }
 
-func (f *Archive) readMembers(ctx context.Context, directory []byte, e end) error {
+func (f *Archive) readMembers(ctx context.Context, directory []byte, e end, most int) error {
 	for len(directory) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -99,8 +110,8 @@ func (f *Archive) readMembers(ctx context.Context, directory []byte, e end) erro
 		if err != nil {
 			return err
 		}
-		if len(f.Members) >= MaxMembers {
-			return refuse("it has more than %d members", MaxMembers)
+		if len(f.Members) >= most {
+			return refuse("it has more than %d members", most)
 		}
 		m.Offset += e.shift
 		if err := m.classify(); err != nil {
@@ -167,7 +178,7 @@ type end struct {
 	count         uint64
 }
 
-func (f *Archive) readEnd() (end, error) {
+func (f *Archive) readEnd(maxDirectory int64) (end, error) {
 	at, record, err := f.findEnd()
 	if err != nil {
 		return end{}, err
@@ -191,7 +202,7 @@ func (f *Archive) readEnd() (end, error) {
 		return end{}, refuse("its zip64 records are missing")
 	}
 	switch {
-	case length > MaxDirectory:
+	case length > uint64(max(0, maxDirectory)):
 		return end{}, refuse("its directory of %d bytes is too long", length)
 	case length > uint64(at) || start > uint64(at)-length: //nolint:gosec // at is an offset, never negative
 		return end{}, refuse("its directory is not where its end says")

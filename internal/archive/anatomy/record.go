@@ -98,7 +98,7 @@ func parseCentral(b []byte) (*Member, []byte, error) {
 	if le.Uint16(b[34:]) != 0 {
 		return nil, nil, refuse("it is one part of several")
 	}
-	numbers, wideAt, err := zip64(b[extraAt:extraEnd], le.Uint32(b[24:]), le.Uint32(b[20:]), le.Uint32(b[42:]))
+	numbers, wideAt, err := zip64(m.Name, b[extraAt:extraEnd], le.Uint32(b[24:]), le.Uint32(b[20:]), le.Uint32(b[42:]))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -111,7 +111,8 @@ func parseCentral(b []byte) (*Member, []byte, error) {
 
 // zip64 returns numbers with those that do not fit in 32 bits taken from the extra field,
 // in the order size, packed size, offset, and where in the field the last such stood.
-func zip64(extra []byte, short ...uint32) ([]int64, int, error) {
+// Info-ZIP repeats a name that is not ASCII in a field of its own; another one is refused.
+func zip64(name string, extra []byte, short ...uint32) ([]int64, int, error) {
 	var wide []byte
 	le := binary.LittleEndian
 	at, last := 0, 0
@@ -121,7 +122,7 @@ func zip64(extra []byte, short ...uint32) ([]int64, int, error) {
 			return nil, 0, refuse("an extra field is cut off")
 		}
 		switch {
-		case id == extraUnicode:
+		case id == extraUnicode && (n < 5 || string(rest[9:4+n]) != name):
 			return nil, 0, refuse("a member has a second name")
 		case id == ExtraZip64 && wide != nil:
 			return nil, 0, refuse("a zip64 field stands twice")
@@ -185,7 +186,7 @@ func (m *Member) compareLocal(src io.ReaderAt, limit int64) error {
 	case string(head[LenLocal:LenLocal+nameLen]) != m.Name || le.Uint16(head[8:]) != m.Method || (flags^m.Flags)&FlagDescriptor != 0:
 		return refuse("its local header disagrees with the directory")
 	}
-	local, _, err := zip64(head[LenLocal+nameLen:], le.Uint32(head[22:]), le.Uint32(head[18:]))
+	local, _, err := zip64(m.Name, head[LenLocal+nameLen:], le.Uint32(head[22:]), le.Uint32(head[18:]))
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ func Test(t *testing.T, open func(t *testing.T) blob.Store) {
 		"a failed put leaves nothing":    failed,
 		"a cancelled put leaves nothing": cancelled,
 		"what is not there":              absent,
+		"what is discarded":              discarded,
 		"listing":                        listing,
 		"listing can be left":            leaving,
 		"many writers of one name":       oneName,
@@ -118,6 +119,38 @@ func roundTrip(t *testing.T, s blob.Store) {
 	want(t, s, "empty", "")
 	put(t, s, "objects/ab/one", "again")
 	want(t, s, "objects/ab/one", "again")
+}
+
+// discarded: what was opened goes, and not what has taken its name since.
+func discarded(t *testing.T, s blob.Store) {
+	t.Helper()
+	open := func() blob.Object {
+		t.Helper()
+		o, err := s.Open(t.Context(), "a/b")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	discard := func(o blob.Object) {
+		t.Helper()
+		if err := o.Discard(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(t, s, "a/b", "damaged")
+	one, two := open(), open()
+	defer one.Close()
+	defer two.Close()
+	discard(one)
+	wantAbsent(t, s, "a/b")
+	discard(two)
+	put(t, s, "a/b", "sound")
+	discard(two)
+	want(t, s, "a/b", "sound")
+	if names := list(t, s, ""); len(names) != 1 {
+		t.Errorf("listed %v", names)
+	}
 }
 
 func names(t *testing.T, s blob.Store) {

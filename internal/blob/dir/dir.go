@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"uplevel/internal/blob"
 	"uplevel/internal/durable"
@@ -104,7 +105,7 @@ func (s *Store) Open(_ context.Context, name string) (blob.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(file)
+	f, err := os.Open(file) //nolint:gosec // names are checked: safe characters, no hidden part
 	if err != nil {
 		return nil, absent(name, err)
 	}
@@ -115,16 +116,50 @@ func (s *Store) Open(_ context.Context, name string) (blob.Object, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &object{File: f, size: info.Size()}, nil
+	return &object{File: f, info: info, store: s}, nil
 }
 
 type object struct {
 	*os.File
-	size int64
+	info  fs.FileInfo
+	store *Store
 }
 
 // Size returns the stored bytes.
-func (o *object) Size() int64 { return o.size }
+func (o *object) Size() int64 { return o.info.Size() }
+
+// Discard implements [blob.Object]. A name changes hands only by being discarded, so who
+// looks and removes with the store's lock removes what it saw.
+func (o *object) Discard(ctx context.Context) error {
+	return o.store.locked(ctx, func() error {
+		now, err := os.Lstat(o.Name())
+		if err != nil || !os.SameFile(now, o.info) {
+			return gone(err)
+		}
+		return durable.Remove(o.Name())
+	})
+}
+
+// locked does something that only one process may do in a store at a time.
+func (s *Store) locked(ctx context.Context, do func() error) error {
+	for {
+		l, err := durable.TryLock(filepath.Join(s.dir, ".discarding"), "upleveld")
+		if err == nil {
+			return errors.Join(do(), l.Leave())
+		}
+		if !errors.Is(err, durable.ErrLocked) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+// lockPause is how long is waited before a lock that is held is tried again.
+const lockPause = 5 * time.Millisecond
 
 // Stat implements [blob.Store].
 func (s *Store) Stat(_ context.Context, name string) (blob.Info, error) {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"uplevel/internal/blob"
 	"uplevel/internal/blob/blobtest"
@@ -58,6 +59,48 @@ func TestCrashLitter(t *testing.T) {
 		if info, err := s.Stat(t.Context(), name); err != nil || info.Size != 5 {
 			t.Errorf("%+v, %v", info, err)
 		}
+	}
+}
+
+// TestLitterIsSweptOnceItIsOld: what a kill left goes; what is being written, or is none of
+// ours, stays.
+func TestLitterIsSweptOnceItIsOld(t *testing.T) {
+	t.Parallel()
+	top, now := t.TempDir(), time.Now()
+	s, err := New(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put(t.Context(), "objects/ab/abcd", strings.NewReader("content")); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]time.Duration{
+		"objects/ab/abcd": 48 * time.Hour, "objects/ab/.abcd.partial-1": 48 * time.Hour, ".x.partial-2": 25 * time.Hour,
+		"objects/ab/.abef.partial-3": time.Hour, "objects/ab/.notes": 48 * time.Hour, "objects/ab/x.partial-4": 48 * time.Hour,
+	}
+	for name, age := range files {
+		file := filepath.Join(top, name)
+		if err := os.WriteFile(file, []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(file, now, now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := now.Add(-24 * time.Hour)
+	for _, want := range []int{2, 0} {
+		if n, err := Sweep(t.Context(), top, before); n != want || err != nil {
+			t.Errorf("swept %d, %v", n, err)
+		}
+	}
+	for name := range files {
+		_, err := os.Stat(filepath.Join(top, name))
+		if swept := name == "objects/ab/.abcd.partial-1" || name == ".x.partial-2"; (err != nil) != swept {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if n, err := Sweep(t.Context(), filepath.Join(top, "nothing"), before); n != 0 || err != nil {
+		t.Errorf("no folder: %d, %v", n, err)
 	}
 }
 

@@ -19,8 +19,10 @@ import (
 // Store keeps blobs in memory. The zero value is empty and ready.
 type Store struct {
 	mu    sync.Mutex
-	blobs map[string][]byte
+	blobs map[string]*held
 }
+
+type held struct{ data []byte }
 
 // Put implements [blob.Store]; what a power cut takes away is the whole store.
 func (s *Store) Put(ctx context.Context, name string, r io.Reader) error {
@@ -40,45 +42,63 @@ func (s *Store) Put(ctx context.Context, name string, r io.Reader) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.blobs == nil {
-		s.blobs = map[string][]byte{}
+		s.blobs = map[string]*held{}
 	}
 	if _, taken := s.blobs[name]; !taken {
-		s.blobs[name] = data
+		s.blobs[name] = &held{data}
 	}
 	return nil
 }
 
 // Open implements [blob.Store].
 func (s *Store) Open(_ context.Context, name string) (blob.Object, error) {
-	data, err := s.get(name)
+	h, err := s.get(name)
 	if err != nil {
 		return nil, err
 	}
-	return object{bytes.NewReader(data)}, nil
+	return object{bytes.NewReader(h.data), s, name, h}, nil
 }
 
-func (s *Store) get(name string) ([]byte, error) {
+func (s *Store) get(name string) (*held, error) {
 	if err := blob.CheckName(name); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	data, ok := s.blobs[name]
+	h, ok := s.blobs[name]
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
 	}
-	return data, nil
+	return h, nil
 }
 
-type object struct{ *bytes.Reader }
+type object struct {
+	*bytes.Reader
+	store *Store
+	name  string
+	held  *held
+}
+
+// Discard implements [blob.Object].
+func (o object) Discard(context.Context) error {
+	o.store.mu.Lock()
+	defer o.store.mu.Unlock()
+	if o.store.blobs[o.name] == o.held {
+		delete(o.store.blobs, o.name)
+	}
+	return nil
+}
 
 // Close does nothing.
 func (object) Close() error { return nil }
 
 // Stat implements [blob.Store].
 func (s *Store) Stat(_ context.Context, name string) (blob.Info, error) {
-	data, err := s.get(name)
-	return blob.Info{Name: name, Size: int64(len(data))}, err
+	h, err := s.get(name)
+	if err != nil {
+		return blob.Info{Name: name}, err
+	}
+	return blob.Info{Name: name, Size: int64(len(h.data))}, nil
 }
 
 // Delete implements [blob.Store].

@@ -9,8 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"uplevel/internal/entitlement"
@@ -32,6 +34,8 @@ type Accounts interface {
 // Tokens is where the door keeps tokens, by the SHA-256 of their secret.
 type Tokens interface {
 	AddToken(ctx context.Context, by entitlement.Actor, t entitlement.Token, hash [32]byte) (entitlement.Token, error)
+	// AddLogin does so while the user's password hash is the one given; else fs.ErrNotExist.
+	AddLogin(ctx context.Context, by entitlement.Actor, t entitlement.Token, hash [32]byte, password string) (entitlement.Token, error)
 	// PrincipalByToken returns who a token speaks for, revoked or not, and the hash as
 	// stored; fs.ErrNotExist.
 	PrincipalByToken(ctx context.Context, hash [32]byte) (entitlement.Principal, [32]byte, error)
@@ -73,6 +77,9 @@ type Door struct {
 	Hasher   *Hasher
 	Now      func() time.Time
 	Life     time.Duration // of a token from a login; 0: DefaultLife
+	Log      *slog.Logger  // nil: nothing is said
+
+	quiet atomic.Int64 // Unix time until which no use is noted
 }
 
 // Login checks a password and makes a token good for updating only. Unknown user,
@@ -92,16 +99,23 @@ func (d *Door) Login(ctx context.Context, email, password, address string) (stri
 		}
 	}
 	var user entitlement.User
+	var hash string
 	err := d.Hasher.slot(ctx, func() error {
 		var err error
-		user, err = d.checkPassword(ctx, email, password, address)
+		user, hash, err = d.checkPassword(ctx, email, password, address)
 		return err
 	})
 	if err != nil {
 		return "", entitlement.Token{}, err
 	}
 	token := entitlement.Token{User: user.ID, Name: "login", Scopes: []string{"update"}, Expires: d.Now().Add(d.life())}
-	return d.NewToken(ctx, entitlement.Actor{Name: user.Email, Address: address}, token)
+	secret, token, err := newToken(token, func(sum [32]byte) (entitlement.Token, error) {
+		return d.Tokens.AddLogin(ctx, entitlement.Actor{Name: user.Email, Address: address}, token, sum, hash)
+	})
+	if errors.Is(err, fs.ErrNotExist) { // another password was set meanwhile
+		err = invalid()
+	}
+	return secret, token, err
 }
 
 func (d *Door) life() time.Duration {
@@ -121,7 +135,7 @@ func (d *Door) lived(t entitlement.Token) entitlement.Token {
 
 // checkPassword runs in a hasher's slot, so that at most as many guesses as there are
 // slots get past the slow-down at once.
-func (d *Door) checkPassword(ctx context.Context, email, password, address string) (entitlement.User, error) {
+func (d *Door) checkPassword(ctx context.Context, email, password, address string) (entitlement.User, string, error) {
 	account := "account:" + strings.ToLower(strings.TrimSpace(email))
 	if len(account) > 300 {
 		account = account[:300]
@@ -129,29 +143,29 @@ func (d *Door) checkPassword(ctx context.Context, email, password, address strin
 	subjects := []string{account, "address:" + network(address)}
 	failures, err := d.Accounts.LoginFailures(ctx, subjects)
 	if err != nil {
-		return entitlement.User{}, err
+		return entitlement.User{}, "", err
 	}
 	now := d.Now()
 	if wait := max(waitFor(now, failures[0], freeByAccount), waitFor(now, failures[1], freeByAddress)); wait > 0 {
 		slowed := &SlowedError{Wait: wait}
-		return entitlement.User{}, problem.New(problem.Credentials,
+		return entitlement.User{}, "", problem.New(problem.Credentials,
 			fmt.Sprintf("wait %d s, then try again with the right password", int(wait/time.Second)+1), "Invalid credentials: %w", slowed)
 	}
 	user, hash, err := d.Accounts.UserByEmail(ctx, email)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return entitlement.User{}, err
+		return entitlement.User{}, "", err
 	}
 	known := err == nil && (user.Revoked.IsZero() || now.Before(user.Revoked))
 	if right := d.Hasher.matches(hash, password); !right || !known {
 		if err := d.Accounts.LoginFailed(ctx, subjects, now, now.Add(-forgetAfter)); err != nil {
-			return entitlement.User{}, err
+			return entitlement.User{}, "", err
 		}
-		return entitlement.User{}, invalid()
+		return entitlement.User{}, "", invalid()
 	}
 	if failures[0].Count > 0 {
-		return user, d.Accounts.LoginSucceeded(ctx, account)
+		return user, hash, d.Accounts.LoginSucceeded(ctx, account)
 	}
-	return user, nil
+	return user, hash, nil
 }
 
 func invalid() error {
@@ -187,12 +201,17 @@ func network(address string) string {
 
 // NewToken makes a token and returns its secret, which is shown once.
 func (d *Door) NewToken(ctx context.Context, by entitlement.Actor, t entitlement.Token) (string, entitlement.Token, error) {
+	return newToken(t, func(sum [32]byte) (entitlement.Token, error) { return d.Tokens.AddToken(ctx, by, t, sum) })
+}
+
+// newToken makes a secret and stores a token with it.
+func newToken(t entitlement.Token, store func(sum [32]byte) (entitlement.Token, error)) (string, entitlement.Token, error) {
 	var raw [32]byte
 	if _, err := rand.Read(raw[:]); err != nil {
 		return "", t, fmt.Errorf("making a token: %w", err)
 	}
 	secret := tokenPrefix + base64.RawURLEncoding.EncodeToString(raw[:])
-	t, err := d.Tokens.AddToken(ctx, by, t, sha256.Sum256([]byte(secret)))
+	t, err := store(sha256.Sum256([]byte(secret)))
 	if err != nil {
 		return "", t, fmt.Errorf("storing a token: %w", err)
 	}
@@ -218,10 +237,27 @@ func (d *Door) Principal(ctx context.Context, secret string) (entitlement.Princi
 	if err := p.Check(now); err != nil {
 		return entitlement.Principal{}, err
 	}
-	if now.Sub(p.Token.LastUse) >= time.Minute {
-		if err := d.Tokens.TokenUsed(ctx, p.Token.ID, now); err != nil {
-			return entitlement.Principal{}, err
-		}
+	if now.Sub(p.Token.LastUse) >= useEvery {
+		d.noteUse(ctx, p.Token.ID, now)
 	}
 	return p, nil
+}
+
+// useEvery is how exactly the last use of a token is kept.
+const useEvery = time.Minute
+
+// noteUse notes that a token was used, which decides nothing: where the database is full or
+// busy, those who only read go on, and for a while nobody tries again.
+func (d *Door) noteUse(ctx context.Context, id string, now time.Time) {
+	if now.Unix() < d.quiet.Load() {
+		return
+	}
+	err := d.Tokens.TokenUsed(ctx, id, now)
+	if err == nil || ctx.Err() != nil { // who went away says nothing of the database
+		return
+	}
+	d.quiet.Store(now.Add(useEvery).Unix())
+	if d.Log != nil {
+		d.Log.WarnContext(ctx, "the last use of tokens is not noted for a minute", slog.String("error", err.Error()))
+	}
 }

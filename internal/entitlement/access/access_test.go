@@ -1,10 +1,13 @@
 package access
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +26,7 @@ type memory struct {
 	failures map[string]Failures
 	tokens   map[[32]byte]entitlement.Principal
 	used     int
+	full     error // what noting a use fails with
 }
 
 func (m *memory) UserByEmail(_ context.Context, email string) (entitlement.User, string, error) {
@@ -82,7 +86,14 @@ func (m *memory) PrincipalByToken(_ context.Context, hash [32]byte) (entitlement
 	return p, hash, nil
 }
 
-func (m *memory) TokenUsed(context.Context, string, time.Time) error { m.used++; return nil }
+func (m *memory) AddLogin(ctx context.Context, by entitlement.Actor, t entitlement.Token, hash [32]byte, password string) (entitlement.Token, error) {
+	if m.hashes[by.Name] != password {
+		return t, fs.ErrNotExist
+	}
+	return m.AddToken(ctx, by, t, hash)
+}
+
+func (m *memory) TokenUsed(context.Context, string, time.Time) error { m.used++; return m.full }
 
 type clock struct{ now time.Time }
 
@@ -115,6 +126,10 @@ const secret = "gr\u00fc\u00dfe $ \"'\\"
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	d, m, c, _ := newDoor(t)
+	if DefaultLife != 2*time.Hour {
+		t.Errorf("a login is good for %s, docs/security.md says 2 hours", DefaultLife)
+	}
+	given := map[string]bool{}
 	for _, password := range []string{secret, "gru\u0308\u00dfe $ \"'\\"} {
 		text, token, err := d.Login(t.Context(), "kim@bank.example", password, "192.0.2.1")
 		if err != nil {
@@ -123,6 +138,11 @@ func TestLogin(t *testing.T) {
 		if !strings.HasPrefix(text, "upl_") || len(text) != 47 || len(token.Scopes) != 1 || token.Scopes[0] != "update" || !token.Expires.Equal(c.now.Add(DefaultLife)) {
 			t.Errorf("token %d bytes, %+v", len(text), token)
 		}
+		random, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(text, "upl_"))
+		if err != nil || len(random) != 32 || given[text] {
+			t.Errorf("a token of %d random bytes, given before: %v, %v", len(random), given[text], err)
+		}
+		given[text] = true
 		p, err := d.Principal(t.Context(), text)
 		if err != nil || p.User.ID != "kim" {
 			t.Errorf("%+v, %v", p, err)
@@ -134,6 +154,11 @@ func TestLogin(t *testing.T) {
 	}
 	if m.used == 0 {
 		t.Error("last use was not noted")
+	}
+	for _, near := range []string{secret + " ", strings.ToUpper(secret), secret[:len(secret)-1]} {
+		if _, _, err := d.Login(t.Context(), "kim@bank.example", near, "192.0.2.1"); problem.KindOf(err) != problem.Credentials {
+			t.Errorf("%q lets in: %v", near, err)
+		}
 	}
 }
 
@@ -292,8 +317,15 @@ func TestCheckPassword(t *testing.T) {
 			t.Errorf("%.40q accepted", bad)
 		}
 	}
-	if n := len(strings.Fields(common)); n < 250 {
-		t.Errorf("the list of common passwords has %d words", n)
+	listed := strings.Fields(common + " " + breached)
+	if len(listed) < 5000 {
+		t.Errorf("the lists of common passwords have %d words", len(listed))
+	}
+	for i := 0; i < len(listed); i += 37 {
+		word := listed[i]
+		if CheckPassword("kim@bank.example", word) == nil || CheckPassword("kim@bank.example", strings.ToUpper(word)) == nil {
+			t.Fatalf("%q is listed and accepted", word)
+		}
 	}
 }
 
@@ -312,12 +344,23 @@ func TestPrincipalRefuses(t *testing.T) {
 		t.Errorf("expired: %v", err)
 	}
 	c.now = c.now.Add(-time.Minute)
-	for hash, p := range m.tokens {
-		p.Organisation.Revoked = c.now
-		m.tokens[hash] = p
-	}
-	if _, err := d.Principal(t.Context(), text); problem.KindOf(err) != problem.NotEntitled {
-		t.Errorf("revoked organisation: %v", err)
+	for name, tc := range map[string]struct {
+		revoke func(*entitlement.Principal)
+		kind   problem.Kind
+	}{
+		"token":        {func(p *entitlement.Principal) { p.Token.Revoked = c.now }, problem.Credentials},
+		"user":         {func(p *entitlement.Principal) { p.User.Revoked = c.now }, problem.Credentials},
+		"organisation": {func(p *entitlement.Principal) { p.Organisation.Revoked = c.now }, problem.NotEntitled},
+	} {
+		for hash, was := range m.tokens {
+			p := was
+			tc.revoke(&p)
+			m.tokens[hash] = p
+			if _, err := d.Principal(t.Context(), text); problem.KindOf(err) != tc.kind {
+				t.Errorf("revoked %s: %v", name, err)
+			}
+			m.tokens[hash] = was
+		}
 	}
 }
 
@@ -346,5 +389,48 @@ func TestTokenThatIsOverIsNoGuess(t *testing.T) {
 	}
 	if _, _, err := d.Login(t.Context(), "kim@bank.example", text, "192.0.2.1"); problem.KindOf(err) != problem.NotEntitled {
 		t.Errorf("revoked organisation: %v", err)
+	}
+}
+
+// TestALoginInFlightDoesNotOutliveItsPassword: a password that is replaced while a login
+// with it is under way lets nobody in.
+func TestALoginInFlightDoesNotOutliveItsPassword(t *testing.T) {
+	t.Parallel()
+	d, m, _, _ := newDoor(t)
+	derive := d.Hasher.derive
+	d.Hasher.derive = func(password, salt []byte) []byte {
+		m.hashes["kim@bank.example"] = "of a new password"
+		return derive(password, salt)
+	}
+	if _, _, err := d.Login(t.Context(), "kim@bank.example", secret, "192.0.2.1"); problem.KindOf(err) != problem.Credentials {
+		t.Errorf("the old password: %v", err)
+	}
+	if len(m.tokens) != 0 {
+		t.Errorf("it left %d tokens", len(m.tokens))
+	}
+}
+
+// TestAFullDatabaseLetsReadersIn: that a use cannot be noted keeps nobody out; it is told
+// once, and tried again after a while only.
+func TestAFullDatabaseLetsReadersIn(t *testing.T) {
+	t.Parallel()
+	d, m, c, _ := newDoor(t)
+	var log bytes.Buffer
+	d.Log = slog.New(slog.NewTextHandler(&log, nil))
+	text, _, err := d.Login(t.Context(), "kim@bank.example", secret, "192.0.2.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.full = errors.New("database or disk is full")
+	for minute := range 3 {
+		for range 5 {
+			if _, err := d.Principal(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if said := strings.Count(log.String(), "disk is full"); said != minute+1 || m.used != minute+1 {
+			t.Errorf("minute %d: tried %d times, told %d times", minute, m.used, said)
+		}
+		c.now = c.now.Add(time.Minute)
 	}
 }

@@ -36,8 +36,11 @@ const (
 //go:embed common.txt
 var common string
 
-// CheckPassword refuses a password that is too short, too long or among the common
-// ones, and one that is the address itself. It is asked at every door where a password
+//go:embed breached.txt
+var breached string
+
+// CheckPassword refuses a password that is too short, too long, among the common ones or
+// those that thieves have published most often, and one that is the address itself. It is asked at every door where a password
 // is set.
 func CheckPassword(email, password string) error {
 	normal := strings.ToLower(norm.NFC.String(password))
@@ -56,9 +59,11 @@ func CheckPassword(email, password string) error {
 }
 
 func isCommon(password string) bool {
-	for word := range strings.FieldsSeq(common) {
-		if password == word {
-			return true
+	for _, list := range []string{common, breached} {
+		for word := range strings.FieldsSeq(list) {
+			if password == word {
+				return true
+			}
 		}
 	}
 	return strings.Count(password, password[:1]) == len(password) || isRun(password)

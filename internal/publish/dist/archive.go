@@ -1,48 +1,65 @@
 package dist
 
 import (
-	"bufio"
-	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"strings"
 	"time"
 
+	"uplevel/internal/archive/anatomy"
 	"uplevel/internal/manifest"
 )
 
 // defaultMaxTotal bounds what an archive may unpack to: 256 GiB.
 const defaultMaxTotal = 256 << 30
 
-// maxRatio is more than deflate can reach; a size beyond it is a lie.
-const maxRatio = 1040
+// maxDirectory bounds the bytes of the central directory that are read.
+const maxDirectory = 256 << 20
 
 // archive is a zip archive whose records were compared and found to agree.
 type archive struct {
 	file    *os.File
 	stamp   string
 	when    time.Time
+	parts   *anatomy.Archive
 	records []record
 	byPath  map[string]record
 }
 
-func openArchive(name string, maxTotal int64) (source, error) {
+// record is one member and what it stands for.
+type record struct {
+	*anatomy.Member
+
+	name  string // slash path in the product
+	kind  manifest.Kind
+	mode  uint32
+	setID bool
+}
+
+func openArchive(ctx context.Context, name string, maxTotal int64) (source, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	a, err := readArchive(file, maxTotal)
+	a, err := readArchive(ctx, file, maxTotal)
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, errors.Join(plain(err), file.Close())
 	}
 	return a, nil
 }
 
-func readArchive(file *os.File, maxTotal int64) (*archive, error) {
+// plain is an error without the words by which it is known.
+func plain(err error) error {
+	if errors.Is(err, anatomy.ErrRefused) {
+		return errors.New(strings.TrimSuffix(err.Error(), ": "+anatomy.ErrRefused.Error()))
+	}
+	return err
+}
+
+func readArchive(ctx context.Context, file *os.File, maxTotal int64) (*archive, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -50,42 +67,62 @@ func readArchive(file *os.File, maxTotal int64) (*archive, error) {
 	if maxTotal <= 0 {
 		maxTotal = defaultMaxTotal
 	}
-	records, err := readRecords(file, info.Size())
-	if err != nil {
-		return nil, err
-	}
-	if err := checkRecords(records, maxTotal); err != nil {
-		return nil, err
-	}
-	dropTop(records)
-	a := &archive{file: file, records: records, byPath: map[string]record{}}
+	a := &archive{file: file, byPath: map[string]record{}}
 	a.stamp, a.when = stampOf(info)
-	for _, r := range records {
-		if r.name == "" {
-			continue
+	within := anatomy.Bounds{Members: manifest.MaxEntries, Directory: maxDirectory}
+	if a.parts, err = anatomy.OpenWithin(ctx, io.NewSectionReader(file, 0, info.Size()), within); err != nil {
+		return nil, err
+	}
+	if a.parts.Stub > 0 {
+		return nil, errors.New("something stands before its first member")
+	}
+	if err := a.fill(maxTotal); err != nil {
+		return nil, err
+	}
+	dropTop(a.records)
+	for _, r := range a.records {
+		if r.name != "" {
+			a.byPath[r.name] = r
 		}
-		if _, twice := a.byPath[r.name]; twice {
-			return nil, fmt.Errorf("%q stands in it twice", r.name)
-		}
-		a.byPath[r.name] = r
 	}
 	return a, nil
 }
 
-// checkRecords judges names, kinds and sizes of all records.
-func checkRecords(records []record, maxTotal int64) error {
+// fill says what the members stand for, and bounds what they unpack to.
+func (a *archive) fill(maxTotal int64) error {
 	var total int64
-	for i := range records {
-		r := &records[i]
-		if err := r.classify(); err != nil {
-			return fmt.Errorf("%q: %w", r.name, err)
+	for _, m := range a.parts.Members {
+		total += m.Size
+		if m.Size > manifest.MaxFile || total > maxTotal {
+			return fmt.Errorf("%.200q: what it unpacks to is beyond %d bytes", m.Name, maxTotal)
 		}
-		total += r.size
-		if r.size > manifest.MaxFile || total > maxTotal {
-			return fmt.Errorf("%q: what it unpacks to is beyond %d bytes", r.name, maxTotal)
-		}
+		a.records = append(a.records, recordOf(m))
 	}
 	return nil
+}
+
+// Bits of a Unix system's attributes, and modes where there are none.
+const (
+	unixSet    = 0o006000
+	folderMode = 0o755
+	fileMode   = 0o644
+)
+
+func recordOf(m *anatomy.Member) record {
+	unix := m.Unix()
+	r := record{Member: m, name: m.Path(), kind: manifest.File, mode: unix & 0o777}
+	switch {
+	case m.Folder():
+		r.kind = manifest.Dir
+	case m.Link():
+		r.kind = manifest.Link
+	default:
+		r.setID = unix&unixSet != 0
+	}
+	if unix == 0 {
+		r.mode = map[manifest.Kind]uint32{manifest.Dir: folderMode, manifest.File: fileMode}[r.kind]
+	}
+	return r
 }
 
 // dropTop drops the folder that everything lies in, if there is one. The record of the
@@ -119,8 +156,8 @@ func (a *archive) items(ctx context.Context) ([]item, error) {
 		i := item{entry: manifest.Entry{Path: r.name, Kind: r.kind, Mode: r.mode}, setID: r.setID}
 		switch r.kind {
 		case manifest.File:
-			i.entry.Size = r.size
-			i.stamp, i.when = fmt.Sprintf("%s %d %08x", a.stamp, r.offset, r.crc), a.when
+			i.entry.Size = r.Size
+			i.stamp, i.when = fmt.Sprintf("%s %d %08x", a.stamp, r.Offset, r.CRC), a.when
 		case manifest.Link:
 			target, err := a.target(r)
 			if err != nil {
@@ -135,11 +172,11 @@ func (a *archive) items(ctx context.Context) ([]item, error) {
 }
 
 func (a *archive) target(r record) (string, error) {
-	if r.size > manifest.MaxPath {
+	if r.Size > manifest.MaxPath {
 		return "", errors.New("link target is too long")
 	}
-	text, err := io.ReadAll(a.reader(r))
-	return string(text), err
+	text, err := a.parts.Load(r.Member)
+	return string(text), plain(err)
 }
 
 func (a *archive) open(name string) (io.ReadCloser, error) {
@@ -147,53 +184,13 @@ func (a *archive) open(name string) (io.ReadCloser, error) {
 	if !ok || r.kind != manifest.File {
 		return nil, fmt.Errorf("%q is no file of the archive", name)
 	}
-	return io.NopCloser(a.reader(r)), nil
+	return io.NopCloser(content{a.parts.Content(r.Member)}), nil
 }
 
-// reader returns the content of a record. It fails instead of io.EOF unless size,
-// checksum and the end of the compressed bytes agree with what the record says.
-func (a *archive) reader(r record) io.Reader {
-	packed := bufio.NewReaderSize(io.NewSectionReader(a.file, r.data, r.packed), 64<<10)
-	m := &member{record: r, packed: packed, plain: packed, crc: crc32.NewIEEE()}
-	if r.method == methodDeflate {
-		m.plain = flate.NewReader(packed)
-	}
-	return m
-}
+// content reads a member; it fails instead of io.EOF unless all agrees with its record.
+type content struct{ r io.Reader }
 
-type member struct {
-	record record
-	packed *bufio.Reader
-	plain  io.Reader
-	crc    interface {
-		io.Writer
-		Sum32() uint32
-	}
-	read int64
-}
-
-func (m *member) Read(p []byte) (int, error) {
-	n, err := m.plain.Read(p)
-	m.read += int64(n)
-	_, _ = m.crc.Write(p[:n])
-	if m.read > m.record.size {
-		return 0, errors.New("it is longer than its record says")
-	}
-	if err == io.EOF {
-		return n, m.finish()
-	}
-	return n, err
-}
-
-func (m *member) finish() error {
-	_, err := m.packed.ReadByte()
-	switch {
-	case m.read != m.record.size:
-		return fmt.Errorf("it has %d bytes, its record says %d", m.read, m.record.size)
-	case m.crc.Sum32() != m.record.crc:
-		return errors.New("its checksum is not the one of its record")
-	case err == nil:
-		return errors.New("something follows its compressed content")
-	}
-	return io.EOF
+func (c content) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	return n, plain(err)
 }

@@ -75,10 +75,13 @@ func Open(ctx context.Context, name string, opts Options) (*Build, error) {
 			"Unable to read the distribution: %w", err)
 	}
 	var src source
-	if info.IsDir() {
+	switch {
+	case info.IsDir():
 		src, err = openFolder(name)
-	} else {
-		src, err = openArchive(name, opts.MaxTotal)
+	case info.Mode().IsRegular():
+		src, err = openArchive(ctx, name, opts.MaxTotal)
+	default: // a pipe that nobody writes to would hold the publisher for ever
+		err = errors.New("it is neither folder nor file")
 	}
 	if err != nil {
 		return nil, refuse(name, err)

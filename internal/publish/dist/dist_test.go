@@ -162,6 +162,14 @@ func TestSetUserIDIsNamed(t *testing.T) {
 	}
 }
 
+// Signatures of a zip's records, and where a name begins.
+const (
+	signLocal   = 0x04034b50
+	signCentral = 0x02014b50
+	signEnd     = 0x06054b50
+	lenLocal    = 30
+)
+
 // patch returns a copy with the bytes at the n-th occurrence of a record's signature
 // plus offset replaced.
 func patch(t *testing.T, data []byte, signature uint32, offset int, with ...byte) []byte {

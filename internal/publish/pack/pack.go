@@ -27,11 +27,19 @@ import (
 // maxPristine is the size in bytes up to which text is kept pristine by default: 1 MB.
 const maxPristine = 1 << 20
 
-// Vendor is the content of updates/vendor.json.
+// Vendor is the content of updates/vendor.json, and of the one beside a tool: that one
+// holds the trusted root, which a pack has in a file of its own.
 type Vendor struct {
-	Service string `json:"service"`
-	Support string `json:"support,omitempty"`
-	Portal  string `json:"portal,omitempty"`
+	Service string          `json:"service"`
+	Support string          `json:"support,omitempty"`
+	Portal  string          `json:"portal,omitempty"`
+	Root    json.RawMessage `json:"root,omitempty"`
+}
+
+// Bytes returns the content of the file.
+func (v Vendor) Bytes() ([]byte, error) {
+	data, err := json.MarshalIndent(v, "", "  ")
+	return append(data, '\n'), err
 }
 
 // Tool is a file to be put into bin/.

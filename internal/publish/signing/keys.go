@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/theupdateframework/go-tuf/v2/metadata"
@@ -167,9 +168,14 @@ func (p *Signer) Status(ctx context.Context) (all []sign.Status, stale error, er
 // refreshAll brings every role of every product up to date. A role that has expired is
 // taken too, if it is signed as it must be: the publisher is who renews it.
 func (p *Signer) refreshAll(ctx context.Context) error {
-	_, err := p.Refresh(ctx)
+	view, err := p.Refresh(ctx)
 	if err := p.takeExpired(ctx, trust.RoleTargets, err); err != nil {
 		return err
+	}
+	if view != nil {
+		if err := p.takeExpired(ctx, trust.RoleTool, view.ToolsUnknown()); err != nil {
+			return err
+		}
 	}
 	targets, err := p.Folder.Document(trust.RoleTargets)
 	if err != nil {
@@ -265,15 +271,16 @@ func (p *Signer) listedVersion(role string) (int64, error) {
 }
 
 // Renew signs again what runs out within 60 days, or everything, and submits it: in one
-// step, unless a vendor has more roles than one submission takes. Roles that are due and whose keys are not in the folder are left and named by
-// the error; the others are renewed all the same.
-func (p *Signer) Renew(ctx context.Context, everything bool) (renewed []sign.Status, err error) {
+// step, unless a vendor has more roles than one submission takes. What needs signatures of
+// keys elsewhere is returned, to be signed there. Roles that are due and whose keys are not
+// in the folder are left and named by the error; the others are renewed all the same.
+func (p *Signer) Renew(ctx context.Context, everything bool) (renewed []sign.Status, waiting Waiting, err error) {
 	all, stale, err := p.Status(ctx)
 	if err != nil {
-		return nil, err
+		return nil, waiting, err
 	}
 	if stale != nil && problem.KindOf(stale) != problem.Verification {
-		return nil, stale
+		return nil, waiting, stale
 	}
 	var docs []api.RoleMetadata
 	var without []string
@@ -285,12 +292,34 @@ func (p *Signer) Renew(ctx context.Context, everything bool) (renewed []sign.Sta
 			without = append(without, s.Role)
 			continue
 		}
-		doc, err := p.renewed(s.Role)
+		data, err := p.renewed(s.Role)
 		if err != nil {
-			return nil, err
+			return nil, waiting, err
 		}
-		docs = append(docs, api.RoleMetadata{Role: s.Role, Data: doc})
+		doc := api.RoleMetadata{Role: s.Role, Data: data}
+		met, err := p.met(doc)
+		if err != nil {
+			return nil, waiting, err
+		}
+		if met {
+			docs = append(docs, doc)
+		} else {
+			waiting.Documents = append(waiting.Documents, doc)
+		}
 	}
+	if renewed, err = p.submitAll(ctx, docs); err != nil {
+		return renewed, waiting, err
+	}
+	return renewed, waiting, keysAway(without, p.Folder.Dir)
+}
+
+// met reports whether a document that changes no keys has the signatures it needs.
+func (p *Signer) met(doc api.RoleMetadata) (bool, error) {
+	needs, err := p.needs(Waiting{}, doc)
+	return err == nil && !slices.ContainsFunc(needs, func(n Need) bool { return !n.Met() }), err
+}
+
+func (p *Signer) submitAll(ctx context.Context, docs []api.RoleMetadata) (renewed []sign.Status, err error) {
 	for _, batch := range batches(docs) {
 		if err := p.Submit(ctx, batch); err != nil {
 			return renewed, err
@@ -306,7 +335,7 @@ func (p *Signer) Renew(ctx context.Context, everything bool) (renewed []sign.Sta
 			renewed = append(renewed, sign.Judge(sign.Status{Role: doc.Role, Version: facts.Version, Expires: facts.Expires}, p.Now()))
 		}
 	}
-	return renewed, keysAway(without, p.Folder.Dir)
+	return renewed, nil
 }
 
 // maxBatch bounds the bytes of documents in one submission; JSON makes 4 of 3.
@@ -330,7 +359,7 @@ func (p *Signer) renewed(role string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, err := p.Folder.Document(role)
+	doc, err := p.trusted(role)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,9 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -57,7 +59,7 @@ func checkFiles(in Input, add add) {
 	var outward, writable, large []string
 	licensed := false
 	for _, l := range in.Outward {
-		outward = append(outward, l.Path+" -> "+l.Target)
+		outward = append(outward, l.Path+" -> "+oneLine(l.Target))
 	}
 	for _, e := range in.Tree.Entries() {
 		if e.Mode&0o002 != 0 {
@@ -75,6 +77,14 @@ func checkFiles(in Input, add add) {
 	if !licensed {
 		add(MissingLicense, "no file of this name stands at the top of the distribution", "LICENSE")
 	}
+}
+
+// oneLine quotes a target that would break the line it stands in.
+func oneLine(target string) string {
+	if strings.ContainsFunc(target, unicode.IsControl) {
+		return strconv.Quote(target)
+	}
+	return target
 }
 
 func isLicense(p string) bool {

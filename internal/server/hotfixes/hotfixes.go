@@ -93,12 +93,33 @@ func (d *Desk) spool(zip io.Reader) (*os.File, release.Ref, error) {
 		return nil, release.Ref{}, fmt.Errorf("taking a hotfix: %w", err)
 	}
 	_ = os.Remove(file.Name()) // nothing stays of it, whatever happens
-	sum, size, err := digest.Copy(file, zip)
+	ref, err := receive(file, zip)
 	if err != nil {
-		return nil, release.Ref{}, errors.Join(problem.New(problem.Usage, "Send the hotfix again.", "The upload broke off: %w", err),
-			file.Close(), removed(file.Name()))
+		return nil, ref, errors.Join(err, file.Close(), removed(file.Name()))
 	}
-	return file, release.Ref{Sum: sum, Size: size}, nil
+	return file, ref, nil
+}
+
+// receive writes what comes. That the upload broke off is told to its sender; that it could
+// not be written, as on a full disk, is the service's own trouble.
+func receive(to io.Writer, zip io.Reader) (release.Ref, error) {
+	sum, size, err := digest.Copy(to, sent{zip})
+	if err != nil {
+		return release.Ref{}, fmt.Errorf("taking a hotfix: %w", err)
+	}
+	return release.Ref{Sum: sum, Size: size}, nil
+}
+
+// sent is an upload whose errors are its sender's.
+type sent struct{ r io.Reader }
+
+// Read implements io.Reader.
+func (s sent) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = problem.New(problem.Usage, "Send the hotfix again.", "The upload broke off: %w", err)
+	}
+	return n, err
 }
 
 func removed(name string) error {

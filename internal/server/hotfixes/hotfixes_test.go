@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -294,5 +295,26 @@ func TestNothingIsRegisteredBeforeTheVendorHasARoot(t *testing.T) {
 	d.Metadata = unready{w}
 	if _, _, err := d.register(t, w.zip(t)); problem.KindOf(err) != problem.Verification {
 		t.Errorf("%v", err)
+	}
+}
+
+// full is a disk that takes no more.
+type full struct{}
+
+func (full) Write([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "write", Path: "/var/lib/x/.hotfix-1", Err: syscall.ENOSPC}
+}
+
+// TestAFullDiskIsNotTheSendersFault: an upload that broke off is usage, one that could not be
+// written has no kind, so that the service answers 500 and tells why to its log alone.
+func TestAFullDiskIsNotTheSendersFault(t *testing.T) {
+	t.Parallel()
+	_, err := receive(full{}, strings.NewReader("zip"))
+	if _, told := errors.AsType[*problem.Error](err); told || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a full disk: %v", err)
+	}
+	_, err = receive(io.Discard, iotest.ErrReader(io.ErrUnexpectedEOF))
+	if problem.KindOf(err) != problem.Usage || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("cut: %v", err)
 	}
 }

@@ -18,8 +18,8 @@ import (
 // missingAtOnce bounds how many objects one question about the store names.
 const missingAtOnce = 2000
 
-// acceptLine compares a line's levels with those that are current: none may vanish or
-// change its record, new ones are higher than all before and wholly stored.
+// acceptLine compares a line's levels with those that are current: none may vanish, change
+// its record or go back in its state, new ones are higher than all before and wholly stored.
 func (sub *submission) acceptLine(ctx context.Context, line release.Line, data []byte) error {
 	levels, err := trust.LineLevels(data, line)
 	if err != nil {
@@ -43,6 +43,9 @@ func (sub *submission) acceptLine(ctx context.Context, line release.Line, data [
 		switch {
 		case published && old.Record != l.Record:
 			return refuse(line.Role(), "the record of level %d is not the one published", l.Level)
+		case published && !old.State.CanBecome(l.State):
+			return problem.New(problem.Refused, "Publish the next level, or withdraw this one: states move towards live, or to withdrawn for good.",
+				"%s: level %d is %s and cannot become %s", trust.CacheName(line.Role()), l.Level, old.State, l.State)
 		case published:
 			continue
 		case l.Level < highest:

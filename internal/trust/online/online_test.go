@@ -302,6 +302,16 @@ func TestRefusedSubmissions(t *testing.T) {
 			w.repo.Change(is, 1, func(l *release.Listing) { l.State = release.Withdrawn })
 			return w.docs(is.Role())
 		}, problem.Verification, "withdrawn without a reason"},
+		"a withdrawal taken back": {func(w *world) []online.Document {
+			w.repo.Change(is, 1, func(l *release.Listing) { l.State, l.Reason = release.Withdrawn, "it burns" })
+			w.submitted(is.Role())
+			w.repo.Change(is, 1, func(l *release.Listing) { l.State, l.Reason = release.Live, "" })
+			return w.docs(is.Role())
+		}, problem.Refused, "level 1 is withdrawn and cannot become live"},
+		"a level taken from customers": {func(w *world) []online.Document {
+			w.repo.Change(is, 1, func(l *release.Listing) { l.State = release.Testing })
+			return w.docs(is.Role())
+		}, problem.Refused, "level 1 is live and cannot become testing"},
 		"counts that the notes do not have": {func(w *world) []online.Document {
 			w.repo.AddLevel(is, 2, func(l *release.Listing) { l.SecurityN = 1 })
 			return w.docs(is.Role())
@@ -347,6 +357,8 @@ func TestRefusedSubmissions(t *testing.T) {
 		"a delegation of other paths":      {delegation(func(d *metadata.DelegatedRole) { d.Paths = []string{"*/*/*/*"} }), problem.Verification, "delegates [\"*/*/*/*\"] to product.wso2is"},
 		"a delegation not terminating":     {delegation(func(d *metadata.DelegatedRole) { d.Terminating = false }), problem.Verification, "is not terminating"},
 		"a threshold out of reach":         {delegation(func(d *metadata.DelegatedRole) { d.Threshold = 2 }), problem.Verification, "needs 2 signatures and has 1 keys"},
+		"a key that is named twice":        {delegation(func(d *metadata.DelegatedRole) { d.KeyIDs, d.Threshold = append(d.KeyIDs, d.KeyIDs[0]), 2 }), problem.Verification, "of product.wso2is twice"},
+		"a key that is not held":           {delegation(func(d *metadata.DelegatedRole) { d.KeyIDs = []string{strings.Repeat("0", 64)} }), problem.Verification, "does not hold key \"0000"},
 		"a delegation to something else":   {delegation(func(d *metadata.DelegatedRole) { d.Name = "line.wso2is-7.1.0.full" }), problem.Verification, "delegates to \"line."},
 		"a delegation to the service":      {toService, problem.Verification, "signed by a key of the service"},
 		"a product whose key was replaced": {replaced, problem.Verification, "not signed by enough"},
@@ -513,6 +525,32 @@ func TestRenewalComesLongBeforeExpiry(t *testing.T) {
 	}
 }
 
+// TestWhatWasSignedWhileTheClockWasAheadIsSignedAgain: it would stay in force for as long as the
+// clock was ahead.
+func TestWhatWasSignedWhileTheClockWasAheadIsSignedAgain(t *testing.T) {
+	t.Parallel()
+	w := started(t)
+	w.now = day0.AddDate(5, 0, 0)
+	_, err := w.service.Restart(t.Context(), w.store)
+	must(t, err)
+	w.now = day0.Add(time.Hour)
+	for range 2 {
+		result, err := w.service.Renew(t.Context(), w.store)
+		must(t, err)
+		if len(result.Files) > 0 {
+			w.now = w.now.Add(time.Hour)
+			continue
+		}
+		view, err := w.refresh(t.TempDir(), is)
+		must(t, err)
+		if _, at := view.Expires(); at.After(day0.Add(4 * day)) {
+			t.Errorf("in force until %s", at)
+		}
+		return
+	}
+	t.Error("it is signed again and again, or never")
+}
+
 func TestRenewBeforeAnythingIsPublished(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -542,54 +580,6 @@ func TestARestoredBackupIsNotBehind(t *testing.T) {
 	must(t, err)
 	if _, err := w.refresh(dir, is); err != nil {
 		t.Error("customers are turned away:", err)
-	}
-}
-
-// TestARestoredBackupCatchesUp: what was published after the backup is taken from the
-// copies of the metadata, and clients that saw all of it go on at once.
-func TestARestoredBackupCatchesUp(t *testing.T) {
-	t.Parallel()
-	w := started(t)
-	backup, dir := w.store.clone(), t.TempDir()
-	other := release.Line{Product: "shop", Version: "2.0", Channel: "full"}
-	w.now = w.now.Add(time.Minute)
-	w.repo.AddLevel(is, 2)
-	w.submitted(is.Role())
-	w.repo.AddLevel(is, 3)
-	w.submitted(is.Role())
-	w.repo.Delegate(other)
-	w.repo.AddLevel(other, 0)
-	w.submitted("targets", "product.shop", other.Role())
-	_, err := w.refresh(dir, is, other)
-	must(t, err)
-
-	copies := w.store.files
-	w.store, w.now = backup, w.now.Add(time.Minute)
-	rounds := 0
-	for ; rounds < 10; rounds++ {
-		docs, err := w.service.Later(t.Context(), w.store, func(file string) ([]byte, error) {
-			if data, ok := copies[file]; ok {
-				return data, nil
-			}
-			return nil, fs.ErrNotExist
-		})
-		must(t, err)
-		if len(docs) == 0 {
-			break
-		}
-		_, err = w.submit(docs)
-		must(t, err)
-	}
-	if rounds != 2 {
-		t.Errorf("%d rounds", rounds)
-	}
-	w.now = w.now.Add(time.Minute)
-	_, err = w.service.Restart(t.Context(), w.store)
-	must(t, err)
-	view, err := w.refresh(dir, is, other)
-	must(t, err)
-	if levels, err := view.Levels(is); err != nil || len(levels) != 4 {
-		t.Errorf("%d levels, %v", len(levels), err)
 	}
 }
 

@@ -2,6 +2,7 @@ package online
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"io/fs"
 	"maps"
@@ -59,62 +60,88 @@ func (sub *submission) checkRoot(root *metadata.RootType) error {
 	if !root.ConsistentSnapshot {
 		return refuse(trust.RoleRoot, "it does not ask for consistent snapshots")
 	}
-	if err := sub.namesOwnKeys(root); err != nil {
+	if _, err := sub.namedKeys(root); err != nil {
 		return err
 	}
 	for _, role := range []string{trust.RoleRoot, trust.RoleTargets} {
-		if err := sub.offlineOnly(trust.RoleRoot, role, root.Roles[role].KeyIDs, root.Keys); err != nil {
+		if err := errors.Join(distinct(trust.RoleRoot, role, root.Roles[role].KeyIDs, root.Keys),
+			sub.offlineOnly(trust.RoleRoot, role, root.Roles[role].KeyIDs, root.Keys)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// namesOwnKeys refuses a root that does not leave snapshot and timestamp to the keys of
-// this service.
-func (sub *submission) namesOwnKeys(root *metadata.RootType) error {
-	ids, err := sub.onlineKeyIDs()
-	if err != nil {
-		return err
+// namedKeys returns those keys of this service that a root leaves snapshot and timestamp to.
+// So it is the root that says which sign: made beforehand, new ones take over in the very
+// transaction that makes their root current, on every replica.
+func (sub *submission) namedKeys(root *metadata.RootType) (Keys, error) {
+	var refused error
+	for _, keys := range sub.all() {
+		err := names(root, keys)
+		if err == nil {
+			return keys, nil
+		}
+		if refused == nil {
+			refused = err
+		}
 	}
-	for _, role := range []string{trust.RoleSnapshot, trust.RoleTimestamp} {
-		id, named := ids[role], root.Roles[role]
-		if named.Threshold != 1 || !slices.Equal(named.KeyIDs, []string{id}) {
+	return Keys{}, refused
+}
+
+// all are the keys that this service holds, the newest first.
+func (sub *submission) all() []Keys { return append([]Keys{sub.s.Keys}, sub.s.Older...) }
+
+func names(root *metadata.RootType, keys Keys) error {
+	for role, private := range map[string]ed25519.PrivateKey{trust.RoleSnapshot: keys.Snapshot, trust.RoleTimestamp: keys.Timestamp} {
+		key, err := publicKey(private)
+		if err != nil {
+			return err
+		}
+		id, err := key.ID()
+		if err != nil {
+			return err
+		}
+		if named := root.Roles[role]; named.Threshold != 1 || !slices.Equal(named.KeyIDs, []string{id}) {
 			return refuse(trust.RoleRoot, "it does not name this service's key %s, alone, for %s", id, role)
 		}
 	}
 	return nil
 }
 
-func (sub *submission) onlineKeyIDs() (map[string]string, error) {
-	ids := map[string]string{}
-	for role, private := range map[string][]byte{
-		trust.RoleSnapshot: sub.s.Keys.Snapshot, trust.RoleTimestamp: sub.s.Keys.Timestamp,
-	} {
-		key, err := publicKey(private)
-		if err != nil {
-			return nil, err
-		}
-		if ids[role], err = key.ID(); err != nil {
-			return nil, err
-		}
-	}
-	return ids, nil
-}
-
 // offlineOnly refuses a delegation to a key that this service holds: it must never
 // hold one that could sign a level.
 func (sub *submission) offlineOnly(in, role string, keyIDs []string, keys map[string]*metadata.Key) error {
-	for _, private := range [][]byte{sub.s.Keys.Snapshot, sub.s.Keys.Timestamp} {
-		own, err := publicKey(private)
-		if err != nil {
-			return err
-		}
-		for _, id := range keyIDs {
-			if key := keys[id]; key != nil && strings.EqualFold(key.Value.PublicKey, own.Value.PublicKey) {
-				return refuse(in, "it lets %s be signed by a key of the service", role)
+	for _, held := range sub.all() {
+		for _, private := range []ed25519.PrivateKey{held.Snapshot, held.Timestamp} {
+			own, err := publicKey(private)
+			if err != nil {
+				return err
+			}
+			for _, id := range keyIDs {
+				if key := keys[id]; key != nil && strings.EqualFold(key.Value.PublicKey, own.Value.PublicKey) {
+					return refuse(in, "it lets %s be signed by a key of the service", role)
+				}
 			}
 		}
+	}
+	return nil
+}
+
+// distinct refuses a role whose threshold would be less than it says, or never met: a key that
+// it names and does not hold, or holds under two ids.
+func distinct(in, role string, keyIDs []string, keys map[string]*metadata.Key) error {
+	seen := map[string]bool{}
+	for _, id := range keyIDs {
+		key := keys[id]
+		if key == nil || key.Type != metadata.KeyTypeEd25519 {
+			return refuse(in, "it does not hold key %.64q of %s as an Ed25519 key", id, role)
+		}
+		public := strings.ToLower(key.Value.PublicKey)
+		if seen[public] {
+			return refuse(in, "it names the key %.64q of %s twice", public, role)
+		}
+		seen[public] = true
 	}
 	return nil
 }
@@ -125,6 +152,11 @@ func (sub *submission) acceptTargets(ctx context.Context, doc Document) error {
 	m, err := new(metadata.Metadata[metadata.TargetsType]).FromBytes(doc.Data)
 	if err != nil {
 		return refuse(doc.Role, "%w", err)
+	}
+	// First of all: what another publisher brought further differs from this in its content,
+	// too, and nothing is wrong with either.
+	if err := sub.isNext(doc.Role, m.Signed.Version); err != nil {
+		return err
 	}
 	_, product := trust.ParseProductRole(doc.Role)
 	line, isLine := trust.ParseLineRole(doc.Role)
@@ -138,6 +170,8 @@ func (sub *submission) acceptTargets(ctx context.Context, doc Document) error {
 		return refuse(doc.Role, "it delegates further")
 	case isLine:
 		err = sub.acceptLine(ctx, line, doc.Data)
+	case doc.Role == trust.RoleTool:
+		err = sub.acceptTools(ctx, doc.Data)
 	default:
 		err = checkPaths(doc.Role, m.Signed.Targets)
 	}
@@ -171,7 +205,7 @@ func (sub *submission) checkDelegations(in string, d *metadata.Delegations) erro
 			return refuse(in, "%s needs %d signatures and has %d keys", role.Name, role.Threshold, len(role.KeyIDs))
 		}
 		seen[role.Name] = true
-		if err := sub.offlineOnly(in, role.Name, role.KeyIDs, d.Keys); err != nil {
+		if err := errors.Join(distinct(in, role.Name, role.KeyIDs, d.Keys), sub.offlineOnly(in, role.Name, role.KeyIDs, d.Keys)); err != nil {
 			return err
 		}
 	}

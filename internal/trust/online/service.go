@@ -50,7 +50,8 @@ type Objects interface {
 
 // Service judges submissions and signs snapshot and timestamp.
 type Service struct {
-	Keys    Keys
+	Keys    Keys   // what the next root shall name
+	Older   []Keys // made before; they sign as long as the root in force names them
 	Objects Objects
 	Now     func() time.Time
 }
@@ -92,7 +93,7 @@ func (s *Service) Submit(ctx context.Context, repo Repository, docs []Document) 
 	if err := sub.accept(ctx, docs); err != nil {
 		return Result{}, err
 	}
-	if err := sub.sign(true); err != nil {
+	if err := sub.sign(ctx, true); err != nil {
 		return Result{}, err
 	}
 	if err := sub.verify(ctx); err != nil {
@@ -139,7 +140,7 @@ func (s *Service) again(ctx context.Context, repo Repository, always bool) (Resu
 	if err := sub.mayRenew(ctx); err != nil {
 		return Result{}, err
 	}
-	if err := sub.sign(snapshotDue); err != nil {
+	if err := sub.sign(ctx, snapshotDue); err != nil {
 		return Result{}, err
 	}
 	return sub.put(ctx)
@@ -148,16 +149,8 @@ func (s *Service) again(ctx context.Context, repo Repository, always bool) (Resu
 // mayRenew refuses to sign with keys that the root does not name: what clients still
 // trust would be replaced by what they refuse.
 func (sub *submission) mayRenew(ctx context.Context) error {
-	file, err := sub.current(ctx, trust.RoleRoot)
-	if err != nil {
-		return err
-	}
-	root, err := parseRoot(file.Data)
-	if err != nil {
-		return err
-	}
-	if err := sub.namesOwnKeys(root); err != nil {
-		return problem.New(problem.Refused, "Put back the database and the secret file that belong to this root.",
+	if _, err := sub.signing(ctx); err != nil {
+		return problem.New(problem.Refused, "Put back the database and the secret file that belong to this root, or name this service's keys in the next one: uplevel-publish keys rotate online.",
 			"Unable to sign timestamp and snapshot again: %w", err)
 	}
 	return nil

@@ -92,15 +92,23 @@ func (sub *submission) accept(ctx context.Context, docs []Document) error {
 	return nil
 }
 
-// take notes a document that passed its own rules, if it is the next version.
-func (sub *submission) take(role string, version int64, expires time.Time, data []byte) error {
+// isNext refuses another version than the next as a conflict.
+func (sub *submission) isNext(role string, version int64) error {
 	if want := sub.versions[role] + 1; version != want {
 		return conflict("%s has version %d, the next one is %d", trust.CacheName(role), version, want)
+	}
+	return nil
+}
+
+// take notes a document that passed its own rules, if it is the next version.
+func (sub *submission) take(role string, version int64, expires time.Time, data []byte) error {
+	if err := sub.isNext(role, version); err != nil {
+		return err
 	}
 	if !expires.After(sub.now) {
 		return refuse(role, "it expired on %s", expires.UTC().Format(time.RFC3339))
 	}
-	if latest := sub.now.Add(trust.Lifetime(role) + 24*time.Hour); expires.After(latest) {
+	if latest := sub.latest(role); expires.After(latest) {
 		return refuse(role, "it expires on %s, %s at the latest is allowed",
 			expires.UTC().Format(time.RFC3339), latest.UTC().Format(time.RFC3339))
 	}
@@ -111,7 +119,13 @@ func (sub *submission) take(role string, version int64, expires time.Time, data 
 	return nil
 }
 
-// due reports whether an online role must be signed again.
+// latest is when a file of role that is signed now may expire: clocks differ a little.
+func (sub *submission) latest(role string) time.Time {
+	return sub.now.Add(trust.Lifetime(role) + 24*time.Hour)
+}
+
+// due reports whether an online role must be signed again: it runs out, or it was signed while
+// the clock was ahead and would stay in force for longer than any may.
 func (sub *submission) due(ctx context.Context, role string) (bool, error) {
 	file, err := sub.current(ctx, role)
 	if err != nil {
@@ -131,11 +145,15 @@ func (sub *submission) due(ctx context.Context, role string) (bool, error) {
 		}
 		expires = m.Signed.Expires
 	}
-	return expires.Before(sub.now.Add(trust.RenewBefore(role))), nil
+	return expires.Before(sub.now.Add(trust.RenewBefore(role))) || expires.After(sub.latest(role)), nil
 }
 
 // sign makes the timestamp, and before it the snapshot if that is wanted.
-func (sub *submission) sign(snapshot bool) error {
+func (sub *submission) sign(ctx context.Context, snapshot bool) error {
+	keys, err := sub.signing(ctx)
+	if err != nil {
+		return err
+	}
 	if snapshot {
 		m := metadata.Snapshot(sub.expiry(trust.RoleSnapshot))
 		m.Signed.SpecVersion = trust.SpecVersion
@@ -146,7 +164,7 @@ func (sub *submission) sign(snapshot bool) error {
 				m.Signed.Meta[role+".json"] = &metadata.MetaFiles{Version: version}
 			}
 		}
-		if err := signed(sub, trust.RoleSnapshot, m.Signed.Version, m, sub.s.Keys.Snapshot); err != nil {
+		if err := signed(sub, trust.RoleSnapshot, m.Signed.Version, m, keys.Snapshot); err != nil {
 			return err
 		}
 	}
@@ -154,7 +172,20 @@ func (sub *submission) sign(snapshot bool) error {
 	m.Signed.SpecVersion = trust.SpecVersion
 	m.Signed.Version = sub.next(trust.RoleTimestamp)
 	m.Signed.Meta["snapshot.json"] = &metadata.MetaFiles{Version: sub.versions[trust.RoleSnapshot]}
-	return signed(sub, trust.RoleTimestamp, m.Signed.Version, m, sub.s.Keys.Timestamp)
+	return signed(sub, trust.RoleTimestamp, m.Signed.Version, m, keys.Timestamp)
+}
+
+// signing returns the keys that the root names, as it will be after the submission.
+func (sub *submission) signing(ctx context.Context) (Keys, error) {
+	file, err := sub.current(ctx, trust.RoleRoot)
+	if err != nil {
+		return Keys{}, err
+	}
+	root, err := parseRoot(file.Data)
+	if err != nil {
+		return Keys{}, err
+	}
+	return sub.namedKeys(root)
 }
 
 func (sub *submission) expiry(role string) time.Time {

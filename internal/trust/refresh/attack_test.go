@@ -142,6 +142,12 @@ var attacks = []attack{
 		h.repo.PublishOnline()
 		h.repo.Put("3.line.wso2is-7.1.0.full.json", h.repo.Current("product.wso2is"))
 	}, "line.wso2is-7.1.0.full.json: it is of another version"},
+	{"mix-and-match: the product's file of the line's next version as the line's", as(is.Role(), "product.wso2is"), "line.wso2is-7.1.0.full.json: it is no file of a line: it delegates"},
+	{"mix-and-match: the line's file of the product's next version as the product's", as("product.wso2is", is.Role()), "product.wso2is.json: it is no file of a product: it lists targets"},
+	{"mix-and-match: the file of a product without lines as the line's", func(h *home) {
+		h.repo.Roles["product.wso2is"].Signed.Delegations = nil
+		as(is.Role(), "product.wso2is")(h)
+	}, "line.wso2is-7.1.0.full.json: it is no file of a line: it lists no level"},
 	{"mix-and-match: the timestamp as a snapshot", func(h *home) {
 		h.repo.PublishOnline()
 		h.repo.Put("3.snapshot.json", h.repo.Current("timestamp"))
@@ -280,6 +286,18 @@ func TestADelegatedRoleCannotTakeTheNameOfRoot(t *testing.T) {
 	refused(t, err, problem.Verification, "root's to name")
 	if !bytes.Equal(h.cached("root"), h.repo.File("1.root.json")) {
 		t.Error("the trusted root was overwritten")
+	}
+}
+
+// as serves the file that one key signed as other's under the name of role, of its next version.
+func as(role, other string) func(*home) {
+	return func(h *home) {
+		signed := *h.repo.Roles[other]
+		h.repo.Roles[role].Signed.Version++
+		signed.Signed.Version = h.repo.Roles[role].Signed.Version
+		signed.Signed.Expires = h.repo.Roles[role].Signed.Expires
+		h.repo.Put(trust.FileName(role, signed.Signed.Version), trusttest.Sign(h.t, &signed, h.repo.Keys[role]...))
+		h.repo.PublishOnline()
 	}
 }
 

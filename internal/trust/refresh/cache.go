@@ -149,8 +149,11 @@ func (c *Client) save(role string, data []byte) error {
 	}
 	name := c.path(role)
 	err := durable.WriteFile(name, data, 0o644)
-	if err != nil && durable.Remove(name) == nil { // something that is no file stood there
-		err = durable.WriteFile(name, data, 0o644)
+	// Only a folder is in the way of a file; what a full disk could not replace must stay.
+	if info, lookErr := os.Lstat(name); err != nil && lookErr == nil && info.IsDir() {
+		if err = os.RemoveAll(name); err == nil {
+			err = durable.WriteFile(name, data, 0o644)
+		}
 	}
 	if err != nil {
 		return c.refused(err)
@@ -161,7 +164,7 @@ func (c *Client) save(role string, data []byte) error {
 func (c *Client) forget(roles ...string) error {
 	for _, role := range roles {
 		if c.passing != nil {
-			c.passing[role] = nil
+			c.passing[role], c.void = nil, append(c.void, role)
 			continue
 		}
 		if err := durable.Remove(c.path(role)); err != nil {

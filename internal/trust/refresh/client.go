@@ -57,6 +57,7 @@ type Config struct {
 type Client struct {
 	cfg     Config
 	passing map[string][]byte // what would be kept, by role; nil for what is removed. Only of [Client.Carried]
+	void    []string          // roles that a new root made void, likewise
 }
 
 // New checks the configuration and fills in what is zero. Nothing is read yet.
@@ -107,21 +108,50 @@ func (c *Client) Refresh(ctx context.Context, lines ...release.Line) (*trust.Vie
 
 // checkAge refuses carried metadata that are older than the operator allows.
 func (c *Client) checkAge(view *trust.View) error {
-	if age := view.Age(c.cfg.Now()); c.cfg.Allowance > 0 && age > c.cfg.Allowance {
+	if c.cfg.Allowance == 0 {
+		return nil
+	}
+	now := c.cfg.Now()
+	if made := view.Reference().Add(-trust.Lifetime(trust.RoleTimestamp) - maxSkew); now.Before(made) {
 		return problem.New(problem.Verification,
-			"Carry in newer metadata, or raise freshness in updates/policy.yaml.",
-			"The metadata ceased to be fresh %s ago, the policy allows %s", age.Round(time.Minute), c.cfg.Allowance)
+			"Set this machine's clock. Without freshness in updates/policy.yaml the age does not matter.",
+			"The policy allows metadata to be %s old, and how old they are cannot be told: it is %s by this machine's clock, and they were made after %s",
+			days(c.cfg.Allowance), now.UTC().Format(time.DateOnly), made.UTC().Format(time.DateOnly))
+	}
+	if age := view.Age(now); age > c.cfg.Allowance {
+		return problem.New(problem.Verification,
+			"Carry in newer metadata, or raise freshness in updates/policy.yaml. If this machine's clock is wrong, set it.",
+			"The metadata ceased to be fresh %s ago, by the clock of today, %s; the policy allows %s",
+			days(age), now.UTC().Format(time.DateOnly), days(c.cfg.Allowance))
 	}
 	return nil
+}
+
+// maxSkew is how far a clock may lag behind and still be taken for one that goes right.
+const maxSkew = 24 * time.Hour
+
+// days writes a length of time as people do.
+func days(d time.Duration) string {
+	if d < 48*time.Hour {
+		return d.Round(time.Minute).String()
+	}
+	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }
 
 // Trusted returns a view of what is kept in the folder, without any request and without
 // writing. Expiry is not judged: the view tells (View.Expired). Metadata that are
 // missing or damaged are an error of kind problem.Verification; missing ones are
 // fs.ErrNotExist too. While another process refreshes, what it has half done is waited
-// for.
+// for; what one that was cut off has half done is no hindrance.
 func (c *Client) Trusted(lines ...release.Line) (*trust.View, error) {
-	return c.settled(func() (*trust.View, error) { return c.kept(lines) })
+	view, err := c.settled(func() (*trust.View, error) {
+		view, _, err := c.trusted(lines)
+		return view, err
+	})
+	if err != nil {
+		return c.cutOff(lines, err)
+	}
+	return view, nil
 }
 
 // settled looks again while another process is at work and what it has half done fails.
@@ -138,41 +168,6 @@ func (c *Client) settled(look func() (*trust.View, error)) (*trust.View, error) 
 	}
 }
 
-// Carried returns a view of metadata that were carried in, root chain to targets, and of
-// lines when they came along. They are judged as in the mode trust.Carried, beginning
-// with what the folder trusts already, or with the root of the pack: older ones than
-// those are transport, and the view is of what was trusted already.
-//
-// Nothing is written. A newer snapshot lists newer files of product and line, which are
-// not carried: kept, it would make the folder's own unusable until the next refresh.
-func (c *Client) Carried(ctx context.Context, from Remote, lines ...release.Line) (*trust.View, error) {
-	view, err := c.settled(func() (*trust.View, error) {
-		carried := &Client{cfg: c.cfg, passing: map[string][]byte{}}
-		carried.cfg.Mode, carried.cfg.Remote = trust.Carried, from
-		return carried.carried(ctx, lines)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return view, c.checkAge(view)
-}
-
-func (c *Client) carried(ctx context.Context, lines []release.Line) (*trust.View, error) {
-	s, err := c.open(c.cfg.Now())
-	if err != nil {
-		return nil, err
-	}
-	return s.view(ctx, lines)
-}
-
 // maxTrustedWait bounds the wait of [Client.Trusted]: a killed refresh leaves its lock
 // file behind, which says no more than that somebody was there.
 const maxTrustedWait = 2 * time.Second
-
-func (c *Client) kept(lines []release.Line) (*trust.View, error) {
-	s, err := c.open(time.Time{})
-	if err != nil {
-		return nil, err
-	}
-	return s.trusted(lines)
-}

@@ -18,6 +18,7 @@ type session struct {
 	v     *trust.Verifier
 	root  []byte // the root that v started from
 	fresh bool   // root is not kept in the folder yet
+	older bool   // what was carried in is older than what the folder has seen
 }
 
 // refresh is the TUF client workflow up to targets (specification 5.3 to 5.6).
@@ -44,6 +45,9 @@ func (s *session) view(ctx context.Context, lines []release.Line) (*trust.View, 
 		if err := s.line(ctx, line); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.tool(ctx); err != nil {
+		return nil, err
 	}
 	return s.v.View(s.c.cfg.Mode, lines...)
 }
@@ -107,7 +111,7 @@ func (s *session) judgeCarried(kept, remote []byte) ([]byte, error) {
 		return nil, err
 	}
 	if keptVersion, keptExpires, err := s.v.Peek(kept); err == nil && keptVersion > version {
-		remote, expires = kept, keptExpires
+		remote, expires, s.older = kept, keptExpires, true
 	}
 	s.v.Judge(trust.CarriedReference(expires))
 	return remote, nil
@@ -158,6 +162,27 @@ func (s *session) line(ctx context.Context, line release.Line) error {
 	return s.follow(line, func(step trust.Step) error { return s.targets(ctx, step) })
 }
 
+// tool takes the role that lists programs of the update tool, if there is one. Levels do not
+// need it: whatever is wrong with it alone, expired, not carried along or signed by others,
+// means that there are no programs to be had, and the view says why.
+func (s *session) tool(ctx context.Context) error {
+	step, published, err := s.v.ToolStep()
+	if err == nil && published {
+		err = s.targets(ctx, step)
+	}
+	if spares(err) {
+		s.v.WithoutTools(err)
+		return nil
+	}
+	return err
+}
+
+// spares reports whether an error about the tool's role says that there is none to be trusted;
+// a look that failed on the way is no such answer.
+func spares(err error) bool {
+	return err != nil && (problem.KindOf(err) == problem.Verification || errors.Is(err, fs.ErrNotExist))
+}
+
 // follow calls take for the product's role and then, as that names it, the line's.
 func (s *session) follow(line release.Line, take func(trust.Step) error) error {
 	for taken := 0; ; taken++ {
@@ -171,51 +196,84 @@ func (s *session) follow(line release.Line, take func(trust.Step) error) error {
 	}
 }
 
-// trusted takes what the folder holds and nothing else.
-func (s *session) trusted(lines []release.Line) (*trust.View, error) {
+// kept is what takes the files of a folder: strictly, as they list one another, or each for
+// itself.
+type kept func(data []byte, role, parent string) error
+
+func (s *session) strictly(data []byte, role, parent string) error {
+	switch role {
+	case trust.RoleTimestamp:
+		_, err := s.v.Timestamp(data)
+		return err
+	case trust.RoleSnapshot:
+		return s.v.Snapshot(data, true)
+	}
+	return s.v.Targets(data, role, parent)
+}
+
+// trusted takes what the folder holds and nothing else, as its files list one another.
+func (c *Client) trusted(lines []release.Line) (view *trust.View, fresh bool, err error) {
+	s, err := c.open(time.Time{})
+	if err != nil {
+		return nil, false, err
+	}
+	view, err = s.trusted(s.strictly, lines)
+	return view, s.fresh, err
+}
+
+// cutOff takes each file of the folder for itself, after a refresh that did not come to its
+// end. Where that does not help either, it is the error before that counts.
+func (c *Client) cutOff(lines []release.Line, before error) (*trust.View, error) {
+	s, err := c.open(time.Time{})
+	if err != nil || s.fresh {
+		return nil, before
+	}
+	view, err := s.trusted(s.v.Kept, lines)
+	if err != nil {
+		return nil, before
+	}
+	return view, nil
+}
+
+func (s *session) trusted(take kept, lines []release.Line) (*trust.View, error) {
 	reference := s.c.cfg.Now()
-	timestamp, err := s.c.read(trust.RoleTimestamp)
-	if err != nil {
-		return nil, s.absent(err)
-	}
-	if s.c.cfg.Mode == trust.Carried {
-		_, expires, err := s.v.Peek(timestamp)
-		if err != nil {
-			return nil, err
-		}
-		reference = trust.CarriedReference(expires)
-	}
-	if _, err := s.v.Timestamp(timestamp); err != nil {
-		return nil, err
-	}
-	snapshot, err := s.c.read(trust.RoleSnapshot)
-	if err != nil {
-		return nil, s.absent(err)
-	}
-	if err := s.v.Snapshot(snapshot, true); err != nil {
-		return nil, err
-	}
-	take := func(step trust.Step) error {
+	read := func(step trust.Step) error {
 		data, err := s.c.read(step.Role)
 		if err != nil {
 			return s.absent(err)
 		}
-		return s.v.Targets(data, step.Role, step.Parent)
+		if step.Role == trust.RoleTimestamp && s.c.cfg.Mode == trust.Carried {
+			_, expires, err := s.v.Peek(data)
+			if err != nil {
+				return err
+			}
+			reference = trust.CarriedReference(expires)
+		}
+		return take(data, step.Role, step.Parent)
 	}
-	if err := take(trust.Step{Role: trust.RoleTargets, Parent: trust.RoleRoot}); err != nil {
-		return nil, err
-	}
-	for _, line := range lines {
-		if err := s.follow(line, take); err != nil {
+	for _, role := range []string{trust.RoleTimestamp, trust.RoleSnapshot, trust.RoleTargets} {
+		if err := read(trust.Step{Role: role, Parent: trust.RoleRoot}); err != nil {
 			return nil, err
 		}
+	}
+	for _, line := range lines {
+		if err := s.follow(line, read); err != nil {
+			return nil, err
+		}
+	}
+	step, published, err := s.v.ToolStep()
+	if err == nil && published {
+		err = read(step)
+	}
+	if err != nil {
+		s.v.WithoutTools(err)
 	}
 	s.v.Judge(reference)
 	return s.v.View(s.c.cfg.Mode, lines...)
 }
 
 func (s *session) absent(err error) error {
-	return problem.New(problem.Verification, "Run check once with a connection to the update service.",
+	return problem.New(problem.Verification, "Run check once with a connection to the update service, or apply an offline update of today.",
 		"The trusted metadata in %s are not complete: %w", s.c.cfg.Dir, err)
 }
 
@@ -239,7 +297,7 @@ func limit(role string, listed int64) int64 {
 func (s *session) require(ctx context.Context, file string, limit int64) ([]byte, error) {
 	data, err := s.fetch(ctx, file, limit)
 	if errors.Is(err, fs.ErrNotExist) && s.c.passing != nil {
-		return nil, problem.New(problem.Verification, "Get the file from the vendor again, or connect to the update service once.",
+		return nil, problem.New(problem.Verification, "Get one made today by create-update, or connect to the update service once.",
 			"The metadata that were carried in lack %s: %w", file, err)
 	}
 	if errors.Is(err, fs.ErrNotExist) {

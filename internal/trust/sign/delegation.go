@@ -2,7 +2,9 @@ package sign
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -30,32 +32,23 @@ func pathsOf(role string) ([]string, error) {
 	return nil, fmt.Errorf("%.80q is no role to delegate to", role)
 }
 
-// delegate adds a terminating delegation of role to key. One that is there already
-// gets the key instead of those it had.
-func delegate(t *metadata.TargetsType, role string, key *metadata.Key) error {
+// delegate adds a terminating delegation of role to its holders. One that is there already
+// gets these instead of those it had.
+func delegate(t *metadata.TargetsType, role string, to Holders) error {
 	paths, err := pathsOf(role)
 	if err != nil {
 		return err
 	}
-	id, err := key.ID()
-	if err != nil {
-		return fmt.Errorf("key of %s: %w", role, err)
+	if err := to.Check(); err != nil {
+		return fmt.Errorf("keys of %s: %w", role, err)
 	}
 	if t.Delegations == nil {
 		t.Delegations = &metadata.Delegations{Keys: map[string]*metadata.Key{}}
 	}
 	d := t.Delegations
 	d.Roles = slices.DeleteFunc(d.Roles, func(r metadata.DelegatedRole) bool { return r.Name == role })
-	d.Roles = append(d.Roles, metadata.DelegatedRole{
-		Name: role, KeyIDs: []string{id}, Threshold: 1, Terminating: true, Paths: paths,
-	})
-	d.Keys[id] = key
-	for known := range d.Keys {
-		if !slices.ContainsFunc(d.Roles, func(r metadata.DelegatedRole) bool { return slices.Contains(r.KeyIDs, known) }) {
-			delete(d.Keys, known)
-		}
-	}
-	return nil
+	d.Roles = append(d.Roles, metadata.DelegatedRole{Name: role, Terminating: true, Paths: paths})
+	return setDelegated(t, map[string]Holders{role: to})
 }
 
 func sortDelegations(d *metadata.Delegations) {
@@ -99,8 +92,8 @@ func OnlineKey(data []byte) (*metadata.Key, error) {
 	if err := json.Unmarshal(data, &key); err != nil {
 		return nil, fmt.Errorf("the service's public key: %w", err)
 	}
-	if _, err := key.ToPublicKey(); err != nil || key.Type != metadata.KeyTypeEd25519 || len(key.Value.PublicKey) != 64 {
-		return nil, fmt.Errorf("the service's public key of type %.40q is no Ed25519 key", key.Type)
+	if err := checkKey(&key); err != nil {
+		return nil, fmt.Errorf("the service's public key: %w", err)
 	}
 	return &key, nil
 }
@@ -146,10 +139,17 @@ func Judge(s Status, now time.Time) Status {
 }
 
 // Roles returns the roles whose documents the folder keeps and the publisher signs:
-// root, targets, then each product with its lines.
+// root, targets, the tool's once it is published, then each product with its lines.
 func (f *Folder) Roles() ([]string, error) {
 	roles := []string{trust.RoleRoot, trust.RoleTargets}
-	targets, err := f.delegated(trust.RoleTargets)
+	_, err := f.Document(trust.RoleTool)
+	switch {
+	case err == nil:
+		roles = append(roles, trust.RoleTool)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	}
+	targets, err := f.Delegated(trust.RoleTargets)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (f *Folder) Roles() ([]string, error) {
 		if !ok {
 			continue
 		}
-		lines, err := f.delegated(release.ProductRole(product))
+		lines, err := f.Delegated(release.ProductRole(product))
 		if err != nil {
 			return nil, err
 		}
@@ -167,7 +167,8 @@ func (f *Folder) Roles() ([]string, error) {
 	return roles, nil
 }
 
-func (f *Folder) delegated(role string) ([]string, error) {
+// Delegated returns the roles that the kept document of role delegates to.
+func (f *Folder) Delegated(role string) ([]string, error) {
 	doc, err := f.Document(role)
 	if err != nil {
 		return nil, err
@@ -186,7 +187,7 @@ func (f *Folder) Status(role string, now time.Time) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	files, err := f.Files(KeyRole(role))
+	files, err := f.Counting(KeyRole(role))
 	if err != nil {
 		return Status{}, err
 	}

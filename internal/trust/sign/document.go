@@ -54,7 +54,7 @@ func NewTargets(tool, hotfix *metadata.Key, now time.Time, signers []Key) ([]byt
 	targets := metadata.Targets(expiry(trust.RoleTargets, now))
 	targets.Signed.SpecVersion = trust.SpecVersion
 	for role, key := range map[string]*metadata.Key{trust.RoleTool: tool, trust.RoleHotfix: hotfix} {
-		if err := delegate(&targets.Signed, role, key); err != nil {
+		if err := delegate(&targets.Signed, role, Alone(key)); err != nil {
 			return nil, err
 		}
 	}
@@ -63,13 +63,13 @@ func NewTargets(tool, hotfix *metadata.Key, now time.Time, signers []Key) ([]byt
 }
 
 // AddDelegation returns the next version of parent's document with a delegation of
-// role to key: of a product's role by targets, of a line's by its product's.
-func AddDelegation(parent string, doc []byte, role string, key *metadata.Key, now time.Time, signers []Key) ([]byte, error) {
+// role to its holders: of a product's role by targets, of a line's by its product's.
+func AddDelegation(parent string, doc []byte, role string, to Holders, now time.Time, signers []Key) ([]byte, error) {
 	if want, ok := trust.ParentRole(role); !ok || want != parent || parent == trust.RoleRoot {
 		return nil, fmt.Errorf("%s does not delegate to %s", parent, role)
 	}
 	return change(parent, doc, now, signers, func(t *metadata.TargetsType) error {
-		if err := delegate(t, role, key); err != nil {
+		if err := delegate(t, role, to); err != nil {
 			return err
 		}
 		sortDelegations(t.Delegations)
@@ -86,7 +86,7 @@ func NewProduct(line release.Line, now time.Time, signer Key) ([]byte, error) {
 	}
 	product := metadata.Targets(expiry(role, now))
 	product.Signed.SpecVersion = trust.SpecVersion
-	if err := delegate(&product.Signed, line.Role(), key); err != nil {
+	if err := delegate(&product.Signed, line.Role(), Alone(key)); err != nil {
 		return nil, err
 	}
 	return signed(role, product, []Key{signer})
@@ -126,6 +126,45 @@ func putLevel(t *metadata.TargetsType, line release.Line, l release.Listed) erro
 	t.Targets[line.TargetPath(l.Level)] = &metadata.TargetFiles{
 		Length: l.Record.Size,
 		Hashes: metadata.Hashes{"sha256": l.Record.Sum[:]},
+		Custom: &raw,
+	}
+	return nil
+}
+
+// PutTools returns the next version of the tool role's document with programs of the
+// update tool added, or replaced where they are listed already; an empty doc starts it.
+func PutTools(doc []byte, tools []release.Tool, now time.Time, signers []Key) ([]byte, error) {
+	put := func(t *metadata.TargetsType) error {
+		for _, tool := range tools {
+			if err := putTool(t, tool); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(doc) > 0 {
+		return change(trust.RoleTool, doc, now, signers, put)
+	}
+	first := metadata.Targets(expiry(trust.RoleTool, now))
+	first.Signed.SpecVersion = trust.SpecVersion
+	if err := put(&first.Signed); err != nil {
+		return nil, err
+	}
+	return signed(trust.RoleTool, first, signers)
+}
+
+func putTool(t *metadata.TargetsType, tool release.Tool) error {
+	if err := tool.Check(); err != nil {
+		return fmt.Errorf("update tool %s for %s: %w", tool.Version, tool.System, err)
+	}
+	custom, err := json.Marshal(tool.ToolListing)
+	if err != nil {
+		return fmt.Errorf("listing of the update tool: %w", err)
+	}
+	raw := json.RawMessage(custom)
+	t.Targets[release.ToolPath(tool.Version, tool.System)] = &metadata.TargetFiles{
+		Length: tool.Program.Size,
+		Hashes: metadata.Hashes{"sha256": tool.Program.Sum[:]},
 		Custom: &raw,
 	}
 	return nil
@@ -182,10 +221,14 @@ func signed[T metadata.Roles](role string, m *metadata.Metadata[T], signers []Ke
 	if err != nil {
 		return nil, fmt.Errorf("signing %s: %w", role, err)
 	}
+	return data, checkLength(role, data)
+}
+
+func checkLength(role string, data []byte) error {
 	if limit := trust.MaxLength(role); int64(len(data)) > limit {
-		return nil, fmt.Errorf("signing %s: %d bytes, the limit is %d", role, len(data), limit)
+		return fmt.Errorf("signing %s: %d bytes, the limit is %d", role, len(data), limit)
 	}
-	return data, nil
+	return nil
 }
 
 // Verify refuses a document of role that does not count as signed to who reads its

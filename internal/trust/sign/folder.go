@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/theupdateframework/go-tuf/v2/metadata"
+
 	"uplevel/internal/durable"
 	"uplevel/internal/problem"
 	"uplevel/internal/release"
@@ -87,18 +89,137 @@ func isNumber(text string) bool {
 	return err == nil && n > 0
 }
 
-// Keys opens the keys of role. A role without a key file is refused, naming the file
-// that is wanted.
-func (f *Folder) Keys(role string) ([]Key, error) {
+// Counting returns the names of role's key files whose signatures count, as far as the
+// folder's documents tell: files of keys that were replaced stay, and sign nothing.
+func (f *Folder) Counting(role string) ([]string, error) {
 	names, err := f.Files(role)
 	if err != nil {
 		return nil, err
 	}
-	if len(names) == 0 {
+	held, err := f.Holders(role)
+	if err != nil || len(held.Keys) == 0 {
+		return names, err
+	}
+	return f.naming(names, held)
+}
+
+// naming keeps the names of those files that hold one of these keys.
+func (f *Folder) naming(names []string, held Holders) ([]string, error) {
+	var kept []string
+	for _, name := range names {
+		data, err := readBounded(filepath.Join(f.Dir, name), MaxKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading key file: %w", err)
+		}
+		file, err := parseKeyFile(data)
+		// A file that is damaged is not passed over: opening it says what is wrong.
+		if err != nil || slices.ContainsFunc(held.Keys, func(k *metadata.Key) bool { return strings.EqualFold(k.Value.PublicKey, file.Public) }) {
+			kept = append(kept, name)
+		}
+	}
+	return kept, nil
+}
+
+// Held is a key that signs a role, and its file, empty when that is elsewhere.
+type Held struct{ ID, File string }
+
+// Held returns the keys that the folder's documents let sign role.
+func (f *Folder) Held(role string) ([]Held, error) {
+	names, err := f.Files(role)
+	if err != nil {
+		return nil, err
+	}
+	holders, err := f.Holders(role)
+	if err != nil {
+		return nil, err
+	}
+	var all []Held
+	for _, key := range holders.Keys {
+		id, err := key.ID()
+		if err != nil {
+			return nil, fmt.Errorf("id of a key: %w", err)
+		}
+		files, err := f.naming(names, Alone(key))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, Held{id, strings.Join(files, " ")})
+	}
+	return all, nil
+}
+
+// Holders returns whom the folder's documents let sign role; none when they do not say.
+func (f *Folder) Holders(role string) (Holders, error) {
+	parent, ok := trust.ParentRole(role)
+	if !ok {
+		return Holders{}, fmt.Errorf("%.80q is no role", role)
+	}
+	doc, err := f.Document(parent)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Holders{}, nil
+	}
+	if err != nil {
+		return Holders{}, err
+	}
+	return HoldersOf(parent, doc, role)
+}
+
+// Keys opens the keys of role whose signatures count. A role without one is refused,
+// naming the file that is wanted.
+func (f *Folder) Keys(role string) ([]Key, error) {
+	all, err := f.Files(role)
+	if err != nil {
+		return nil, err
+	}
+	names, err := f.Counting(role)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(all) == 0:
 		return nil, problem.New(problem.Refused,
 			"Bring the key file back into the folder, or name the folder with --keys.",
 			"The key of %s is not in %s: no %s%s", role, f.Dir, role, keySuffix)
+	case len(names) == 0:
+		return nil, problem.New(problem.Refused,
+			"Bring the key file that took their place into the folder, or name the folder with --keys.",
+			"The keys of %s in %s are not those that count: they were replaced", role, f.Dir)
 	}
+	return f.opened(role, names)
+}
+
+// Signers opens the keys of role, as many as must sign at least: what is published in one
+// step is signed in one place.
+func (f *Folder) Signers(role string) ([]Key, error) {
+	keys, err := f.Keys(role)
+	if err != nil {
+		return nil, err
+	}
+	held, err := f.Holders(role)
+	if err != nil {
+		return nil, err
+	}
+	if len(keys) < held.Threshold {
+		return nil, problem.New(problem.Refused,
+			fmt.Sprintf("Bring key files of the others into the folder, or let one key be enough: keys rotate %s --keep --new 0 --threshold %d.", role, len(keys)),
+			"%d keys must sign for %s, and %d of them lie in %s", held.Threshold, role, len(keys), f.Dir)
+	}
+	return keys, nil
+}
+
+// KeysOf opens those keys of role in the folder that are among held; there may be none.
+func (f *Folder) KeysOf(role string, held Holders) ([]Key, error) {
+	names, err := f.Files(role)
+	if err != nil {
+		return nil, err
+	}
+	if names, err = f.naming(names, held); err != nil || len(names) == 0 {
+		return nil, err
+	}
+	return f.opened(role, names)
+}
+
+func (f *Folder) opened(role string, names []string) ([]Key, error) {
 	passphrase, err := f.Passphrase(false)
 	if err != nil {
 		return nil, err
@@ -133,56 +254,6 @@ func (f *Folder) open(name, role, passphrase string) (Key, error) {
 			"Unable to use key file %s: %w", filepath.Join(f.Dir, name), err)
 	}
 	return key, nil
-}
-
-// Make returns the keys of role, making as many as are missing up to n. Keys that
-// exist are never replaced, so a run that was cut is simply repeated.
-func (f *Folder) Make(role string, n int) ([]Key, error) {
-	names, err := f.Files(role)
-	if err != nil {
-		return nil, err
-	}
-	if len(names) < n {
-		if err := f.makeMissing(role, names, n); err != nil {
-			return nil, err
-		}
-	}
-	return f.Keys(role)
-}
-
-func (f *Folder) makeMissing(role string, have []string, n int) error {
-	passphrase, err := f.Passphrase(true)
-	if err != nil {
-		return err
-	}
-	if len(passphrase) < MinPassphrase {
-		return problem.New(problem.Usage, "Choose a longer passphrase and keep it where the keys are not.",
-			"The passphrase has %d bytes, want %d or more", len(passphrase), MinPassphrase)
-	}
-	if err := durable.MkdirAll(f.Dir, 0o700); err != nil {
-		return fmt.Errorf("making the folder of keys: %w", err)
-	}
-	for i := 1; i <= n; i++ {
-		name := role + keySuffix
-		if n > 1 {
-			name = role + "." + strconv.Itoa(i) + keySuffix
-		}
-		if slices.Contains(have, name) {
-			continue
-		}
-		key, err := NewKey(role, f.Random)
-		if err != nil {
-			return err
-		}
-		data, err := key.Seal(passphrase, f.Cost, f.Random)
-		if err != nil {
-			return err
-		}
-		if err := durable.WriteFile(filepath.Join(f.Dir, name), data, 0o600); err != nil {
-			return fmt.Errorf("writing key file: %w", err)
-		}
-	}
-	return nil
 }
 
 // Document returns the signed document of role that the folder keeps. One that is not

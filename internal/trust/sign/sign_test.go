@@ -128,6 +128,26 @@ func TestFolderMakesEachKeyOnce(t *testing.T) {
 	}
 }
 
+// Another publisher on the same folder makes the key between the look and the making: the
+// first one's counts, for both.
+func TestTwoPublishersMakeOneKey(t *testing.T) {
+	t.Parallel()
+	f := folder(t)
+	var other []Key
+	f.Passphrase = func(making bool) (string, error) {
+		if making {
+			second := *f
+			second.Passphrase = func(bool) (string, error) { return passphrase, nil }
+			other = must(second.Make("product.shop", 1))(t)
+		}
+		return passphrase, nil
+	}
+	mine := must(f.Make("product.shop", 1))(t)
+	if len(other) != 1 || !mine[0].private.Equal(other[0].private) {
+		t.Error("the key that the other one signs with is lost")
+	}
+}
+
 func TestFolderTellsKeysOfLikeNamedProductsApart(t *testing.T) {
 	t.Parallel()
 	f := folder(t)
@@ -188,7 +208,7 @@ func vendor(t *testing.T) (keys map[string]Key, docs map[string][]byte) {
 		Snapshot: public["snapshot"], Timestamp: public["timestamp"],
 	}, now, []Key{keys["root"]}))(t)
 	targets := must(NewTargets(public["tool"], public["hotfix"], now, []Key{keys["targets"]}))(t)
-	docs["targets"] = must(AddDelegation("targets", targets, "product.shop", public["product.shop"], now, []Key{keys["targets"]}))(t)
+	docs["targets"] = must(AddDelegation("targets", targets, "product.shop", Alone(public["product.shop"]), now, []Key{keys["targets"]}))(t)
 	docs["product.shop"] = must(NewProduct(line, now, keys["product.shop"]))(t)
 	docs[line.Role()] = must(PutLevels(nil, line, []release.Listed{listed(line, 0)}, now, []Key{keys["product.shop"]}))(t)
 	return keys, docs
@@ -214,7 +234,7 @@ func TestDocumentsAreSignedByTheirParentsKeys(t *testing.T) {
 	if Verify("product.shop", docs["product.shop"], line.Role(), forged) == nil {
 		t.Error("a line signed by another key was accepted")
 	}
-	if _, err := AddDelegation("targets", docs["targets"], line.Role(), nil, now, nil); err == nil {
+	if _, err := AddDelegation("targets", docs["targets"], line.Role(), Holders{}, now, nil); err == nil {
 		t.Error("targets delegated a line")
 	}
 }

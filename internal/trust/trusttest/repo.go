@@ -241,6 +241,25 @@ func (r *Repo) Delegate(line release.Line) {
 	}
 }
 
+// AddTool lists a program of the update tool, delegating to its role when that is new, and
+// publishes the roles it changed; clients see it after [Repo.PublishOnline]. Change may
+// change the listing.
+func (r *Repo) AddTool(version, system string, program []byte, change ...func(*release.ToolListing)) release.Ref {
+	r.t.Helper()
+	if r.Roles[trust.RoleTool] == nil {
+		r.AddDelegation(trust.RoleTargets, trust.RoleTool, trust.ToolPaths(), Key(trust.RoleTool))
+		r.PublishRole(trust.RoleTargets)
+	}
+	listing := release.ToolListing{Version: version, System: system, Released: r.Now}
+	path := release.ToolPath(version, system)
+	for _, c := range change {
+		c(&listing)
+	}
+	r.SetTarget(trust.RoleTool, path, program, listing)
+	r.PublishRole(trust.RoleTool)
+	return r.Store(program)
+}
+
 // AddDelegation lets parent delegate paths to role, terminating, with one key, without
 // publishing; the role's file begins empty with version 0.
 func (r *Repo) AddDelegation(parent, role string, paths []string, key ed25519.PrivateKey) {
