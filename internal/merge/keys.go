@@ -169,6 +169,9 @@ func (k *keyed) container(path string, b, m, t *Node) *Node {
 		}
 	}
 	n.Children = a.place(own)
+	if n.gone() {
+		return nil
+	}
 	return &n
 }
 

@@ -38,6 +38,12 @@ type Node struct {
 	sum [sha256.Size]byte // of the value
 }
 
+// gone reports whether a list went with its last element: it had no text besides them, as
+// an array of TOML's tables has none.
+func (n *Node) gone() bool {
+	return n.Kind == List && len(n.Children) == 0 && n.Head == "" && n.Tail == ""
+}
+
 // Text returns the node's text.
 func (n *Node) Text() string {
 	var b strings.Builder

@@ -90,6 +90,13 @@ func TestMergeDeployment(t *testing.T) {
 			Want:   edit(deployment, "enable = true", "enable = false\nretries = 3", "# mails\n", newer+"# mails\n", `["POST_ADD_USER"]`, `["PRE_ADD_USER"]`) + own,
 		},
 		{
+			Name:   "tables of an array that went one by one, on this side and on that",
+			Base:   "a = 1\n\n[[u]]\nname = 'x'\n\n[[u]]\nname = 'y'\n\n[t]\nb = 1\n",
+			Mine:   "a = 1\n\n[[u]]\nname = 'y'\n\n[t]\nb = 1\n",
+			Theirs: "a = 1\n\n[[u]]\nname = 'x'\n\n[t]\nb = 2\n",
+			Want:   "a = 1\n\n[t]\nb = 2\n",
+		},
+		{
 			Name:   "elements of an array on lines of their own",
 			Base:   deployment,
 			Mine:   edit(deployment, "    \"POST_ADD_USER\",\n", "    \"POST_ADD_USER\",\n    \"MINE\", # ours\n"),
