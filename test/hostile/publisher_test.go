@@ -96,7 +96,7 @@ func (w *world) filesOfHome() {
 	places := []string{"product.txt", "config.json", "policy.yaml", "state.json", "vendor.json", "root.json", "organisation", "staging/pending.json"}
 	for n, text := range all {
 		for m, place := range places {
-			if !*sweep && m%3 != n%3 {
+			if !*sweep && (m+w.seed)%6 != n%6 {
 				continue
 			}
 			w.placed(home, place, text, m+n)

@@ -17,9 +17,9 @@ func (w *world) share(n int, doors []attempt) []attempt {
 	return doors[n : n+1]
 }
 
-// passes reports whether a case goes by one of two programs: in the short form it comes to
-// the other one.
-func (w *world) passes(n, program int) bool { return !*sweep && (n+w.seed)%2 != program }
+// passes reports whether a case goes by one of two programs: in the short form a third of the
+// cases comes to each, and a third to none.
+func (w *world) passes(n, program int) bool { return !*sweep && (n+w.seed)%3 != program }
 
 // zipsToTool gives every archive to the commands of the tool that take a zip. None is an
 // update, a hotfix or a bundle, so each is refused for what it is.

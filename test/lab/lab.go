@@ -78,11 +78,8 @@ func build(ctx context.Context, root string, flags ...string) (*Lab, error) {
 	if err := os.MkdirAll(l.Path("bin"), 0o755); err != nil {
 		return nil, err
 	}
-	build := exec.CommandContext(ctx, "go", append(append([]string{"build"}, flags...), "-o", l.Path("bin")+"/",
-		"./cmd/uplevel", "./cmd/upleveld", "./cmd/uplevel-publish")...)
-	build.Dir = root
-	if said, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building: %w\n%s", err, said)
+	if err := programs(ctx, root, l.Path("bin"), flags...); err != nil {
+		return nil, err
 	}
 	l.Set("PATH", l.Path("bin")+":"+os.Getenv("PATH"))
 	return l, nil
