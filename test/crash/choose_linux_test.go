@@ -109,9 +109,10 @@ func durable() []disturbance {
 	return []disturbance{{loss: powercut.Flushed}, {loss: powercut.Unflushed}}
 }
 
-// at returns what is tried at one call: with the sweep a cut on each kind of disk, and one other
-// thing on one of them; at a sync another thing on both, on one of them a disk that fails for good
-// and does so first when it syncs. With the full sweep it is all there is.
+// at returns what is tried at one call: with the sweep a cut and one other thing on one kind of
+// disk. Where a name is given or something is synced the other kind is cut as well, at a sync
+// also with a disk that fails for good and does so first then. With the full sweep it is all
+// there is.
 func (s *sweeper) at(u *subject, call string, n int) []disturbance {
 	ways := disturbances(call, n)
 	if s.size == full {
@@ -125,8 +126,10 @@ func (s *sweeper) at(u *subject, call string, n int) []disturbance {
 		return []disturbance{cut, other}
 	case call == "syncfs" || call == "fsync":
 		return []disturbance{cut, {call, n, "EROFS+", never}}
+	case call == "renameat" || call == "linkat":
+		return []disturbance{cut}
 	}
-	return []disturbance{cut}
+	return nil
 }
 
 // disturbances are all that can happen at a call, kills first.
