@@ -27,7 +27,7 @@ func (s *sweeper) operation(t *testing.T, op operation) {
 		if u != nil {
 			points := append(durable(), u.some(s.few(4, 20, 400))...)
 			if l == two {
-				points = append(points, u.apart(s.few(6, 40, 400))...)
+				points = append(points, u.apart(s.size)...)
 			}
 			s.each(t, u, points)
 			s.twice(t, u)
@@ -176,16 +176,28 @@ func (u *subject) goingBack(most int) []disturbance {
 	return all
 }
 
-// apart returns kills at which two disks do not lose the same.
-func (u *subject) apart(most int) []disturbance {
-	all := []disturbance{{loss: apart}}
+// apart returns kills at which two disks do not lose the same. Where a sweep is made, the second
+// one loses at every call that takes a name or syncs: what was not synced there shows between
+// two of those.
+func (u *subject) apart(sz size) []disturbance {
+	all := []disturbance{{loss: firstLost}, {loss: secondLost}}
+	var sure []disturbance
 	for _, call := range []string{"renameat", "unlinkat", "syncfs", "fsync"} {
 		for n := range u.calls[call] {
-			all = append(all, disturbance{call, n + 1, "kill", apart})
+			first, second := disturbance{call, n + 1, "kill", firstLost}, disturbance{call, n + 1, "kill", secondLost}
+			all = append(all, first)
+			if sz != short && (call == "unlinkat" || call == "fsync") {
+				sure = append(sure, second)
+			} else {
+				all = append(all, second)
+			}
 		}
 	}
+	if sz == full {
+		return append(all, sure...)
+	}
 	u.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	return all[:min(most, len(all))]
+	return append(sure, all[:min([]int{6, 30}[sz], len(all))]...)
 }
 
 // twice cuts an operation, then the recovery from that, and judges what a second recovery

@@ -37,9 +37,11 @@ type disturbance struct {
 
 const never powercut.Loss = 0
 
-// apart is a cut at which the first of two disks loses its journal and the second has just
-// written its own out.
-const apart powercut.Loss = 3
+// Cuts at which one of two disks loses its journal, and the other has just written its own out.
+const (
+	firstLost  powercut.Loss = 3
+	secondLost powercut.Loss = 4
+)
 
 func (d disturbance) String() string {
 	what := fmt.Sprintf("%s #%d %s", d.call, d.nth, d.how)
@@ -50,7 +52,7 @@ func (d disturbance) String() string {
 }
 
 func lossNames() map[powercut.Loss]string {
-	return map[powercut.Loss]string{never: "", powercut.Flushed: ", then a cut, journal flushed", powercut.Unflushed: ", then a cut, journal lost", apart: ", then a cut, one of two journals lost"}
+	return map[powercut.Loss]string{never: "", powercut.Flushed: ", then a cut, journal flushed", powercut.Unflushed: ", then a cut, journal lost", firstLost: ", then a cut, the first of two journals lost", secondLost: ", then a cut, the second of two journals lost"}
 }
 
 // sort is the kind of a disturbance, for the count at the end.

@@ -173,8 +173,11 @@ func (h *house) cut(loss powercut.Loss, up bool) error {
 	var all error
 	for n, d := range h.disks {
 		of := loss
-		if loss == apart {
+		switch loss {
+		case firstLost:
 			of = []powercut.Loss{powercut.Unflushed, powercut.Flushed}[n]
+		case secondLost:
+			of = []powercut.Loss{powercut.Flushed, powercut.Unflushed}[n]
 		}
 		all = errors.Join(all, d.Shut(of))
 	}
