@@ -28,6 +28,7 @@ var (
 	sweep = flag.Bool("sweep", false, "try many points; with SWEEP=full all")
 	seed  = flag.Uint64("seed", 0, "seed of the sample; 0: by the clock, printed")
 	only  = flag.String("operation", "", "only this operation")
+	most  = flag.Duration("most", 0, "begin no point of an operation when its share of this time is over; 0: no limit")
 )
 
 // exhaustive are the calls at which every point is tried by a sweep, sampled those at which
@@ -92,6 +93,7 @@ type sweeper struct {
 	rand                     *rand.Rand
 	tried, met, killed, cuts int
 	old, new, bad            int
+	left                     int // what the time was too short for
 }
 
 // TestNothingAcknowledgedIsLost is the sweep.
@@ -107,8 +109,8 @@ func TestNothingAcknowledgedIsLost(t *testing.T) {
 			t.Run(op.name, func(t *testing.T) { s.operation(t, op) })
 		}
 	}
-	fmt.Printf("crash of the service: %d points tried, %d met, %d processes killed, %d power cuts, states seen: old %d, new %d, bad = %d (seed %d)\n",
-		s.tried, s.met, s.killed, s.cuts, s.old, s.new, s.bad, number)
+	fmt.Printf("crash of the service: %d points tried, %d met, %d processes killed, %d power cuts, states seen: old %d, new %d, bad = %d; no time for %d (seed %d)\n",
+		s.tried, s.met, s.killed, s.cuts, s.old, s.new, s.bad, s.left, number)
 	if *only == "" && (s.tried < len(operations()) || s.met < s.tried/3) {
 		t.Errorf("only %d points were tried, and %d of them met", s.tried, s.met)
 	}
@@ -127,8 +129,13 @@ func need(t *testing.T) {
 
 // operation tries the points of an operation.
 func (sw *sweeper) operation(t *testing.T, op operation) {
+	began, share := time.Now(), *most/time.Duration(len(operations()))
 	points := sw.points(sw.count(t, op))
-	for _, p := range points {
+	for i, p := range points {
+		if *most > 0 && time.Since(began) > share {
+			sw.left += len(points) - i
+			return
+		}
 		sw.point(t, op, p)
 	}
 }
@@ -169,8 +176,9 @@ func (sw *sweeper) points(most map[string]int) (all []point) {
 			all = append(all, sw.ways(point{call: call, n: i + 1}, full)...)
 		}
 	}
+	// In any order: what the time is too short for is a fair sample then.
+	sw.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	if !*sweep {
-		sw.rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 		all = all[:min(len(all), 1)]
 	}
 	done := cuts() // after what was acknowledged
@@ -179,7 +187,7 @@ func (sw *sweeper) points(most map[string]int) (all []point) {
 		done = done[i : i+sw.rand.IntN(2)]
 	}
 	for _, c := range done {
-		all = append(all, point{cut: &c})
+		all = append([]point{{cut: &c}}, all...)
 	}
 	return all
 }
