@@ -746,6 +746,33 @@ func TestCutAnswerIsAskedForAgain(t *testing.T) {
 	}
 }
 
+// TestAnAnswerCutInItsStatusIsACut has one end at every byte of its first line, once.
+func TestAnAnswerCutInItsStatusIsACut(t *testing.T) {
+	t.Parallel()
+	const line = "HTTP/1.1 200 OK\r\n"
+	for n := range len(line) {
+		var asked atomic.Int32
+		c, _ := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+			if asked.Add(1) > 1 {
+				_, _ = io.WriteString(w, "{}")
+				return
+			}
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, err = io.WriteString(conn, line[:n])
+			if err = errors.Join(err, conn.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := c.Check(t.Context(), CheckRequest{}); err != nil || asked.Load() != 2 {
+			t.Errorf("%q: asked %d times, %v", line[:n], asked.Load(), err)
+		}
+	}
+}
+
 // TestUploadThatNobodyTakes ends although the service is silent for ever.
 func TestUploadThatNobodyTakes(t *testing.T) {
 	t.Parallel()

@@ -129,12 +129,19 @@ func causeOf(err error) cause {
 		return cause{"it does not answer in time", networkNext, false}
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), says(err, "stream error", "GOAWAY", "connection lost", "broken pipe"):
 		return cause{"the connection broke off", networkNext, false}
-	case says(err, "malformed HTTP response", "malformed MIME header"):
+	case says(err, "malformed HTTP response", "malformed MIME header"), cutInStatus(err):
 		return cause{"the connection broke off in the head of an answer, or what answers there does not speak HTTP", portalNext, false}
 	case says(err, "malformed", "bad Content-Length", "Content-Length", "Transfer-Encoding", "Transfer encoding"):
 		return cause{"what answers there does not speak HTTP as it must", portalNext, true}
 	}
 	return cause{"it does not answer", networkNext, false}
+}
+
+// cutInStatus reports whether an answer ended within its status, such as "HTTP/1.1 20".
+func cutInStatus(err error) bool {
+	_, status, ok := strings.Cut(err.Error(), "malformed HTTP status code \"")
+	status, _, closed := strings.Cut(status, "\"")
+	return ok && closed && len(status) < len("200")
 }
 
 // says looks for what the standard library tells in words only.
