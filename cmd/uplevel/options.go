@@ -220,6 +220,19 @@ func readBounded(name string, limit int64) ([]byte, error) {
 	return data, err
 }
 
+// readPlain is [readBounded] of a file that nobody named: one that is none, such as a pipe, would be
+// waited for.
+func readPlain(name string, limit int64) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, ofFile(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no plain file", name)
+	}
+	return readBounded(name, limit)
+}
+
 // readOption reads a file that an option names, bounded.
 func readOption(flag, name string, limit int64) ([]byte, error) {
 	data, err := readBounded(name, limit)

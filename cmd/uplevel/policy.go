@@ -37,7 +37,7 @@ func (t *tool) policy() (policy.Policy, error) {
 	if t.home == nil {
 		return policy.Policy{}, nil
 	}
-	data, err := readBounded(filepath.Join(t.home.Dir(), filepath.FromSlash(policy.File)), policy.MaxBytes)
+	data, err := readPlain(filepath.Join(t.home.Dir(), filepath.FromSlash(policy.File)), policy.MaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return policy.Policy{}, nil
 	}

@@ -92,14 +92,7 @@ func vendorIn(dir string) (v vendor, err error) {
 	if err := slipped(dir, "vendor.json"); err != nil {
 		return v, err
 	}
-	var data []byte
-	info, err := os.Stat(name)
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("it is no plain file") // a pipe would be waited for
-	}
-	if err == nil {
-		data, err = readBounded(name, maxVendor)
-	}
+	data, err := readPlain(name, maxVendor)
 	if errors.Is(err, fs.ErrNotExist) {
 		return v, err
 	}
@@ -158,9 +151,12 @@ func rootIn(dir string) ([]byte, error) {
 	if err := slipped(dir, "root.json"); err != nil {
 		return nil, err
 	}
-	data, err := readOption("root", filepath.Join(dir, "root.json"), 512<<10)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return data, err
+	data, err := readPlain(filepath.Join(dir, "root.json"), 512<<10)
+	switch {
+	case err == nil:
+		return data, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, problem.New(problem.Failed, "Bring it back from the vendor's pack, or name one with --root.", "The trusted root cannot be read: %w", err)
 	}
 	v, err := vendorIn(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(v.Root) == 0 {

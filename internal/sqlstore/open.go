@@ -111,7 +111,7 @@ func (db *DB) prepare(ctx context.Context, opts Options) error {
 	if err != nil {
 		return fmt.Errorf("reading migrations: %w", err)
 	}
-	has, wants, err := db.schema.GetVersions(ctx)
+	has, wants, err := db.versions(ctx)
 	if err != nil {
 		return Told(fmt.Errorf("database %s: %w", db.url, err))
 	}
@@ -149,7 +149,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		has, wants, versionErr := db.schema.GetVersions(ctx)
+		has, wants, versionErr := db.versions(ctx)
 		switch {
 		case versionErr == nil && has == wants:
 			return nil
@@ -158,6 +158,30 @@ func (db *DB) Migrate(ctx context.Context) error {
 		}
 		before = has
 	}
+}
+
+// How often a database that another process just makes is asked again, and after which time.
+const (
+	busyTries = 100
+	busyPause = 100 * time.Millisecond
+)
+
+// versions are the schema of the database and the one that is wanted. While another process
+// makes the database SQLite says at once, and without its usual patience, that it is locked.
+func (db *DB) versions(ctx context.Context) (has, wants int64, err error) {
+	for range busyTries {
+		has, wants, err = db.schema.GetVersions(ctx)
+		said, ok := errors.AsType[*sqlite.Error](err)
+		if !ok || said.Code()&0xff != sqlite3.SQLITE_BUSY {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return 0, 0, ctx.Err()
+		case <-time.After(busyPause):
+		}
+	}
+	return has, wants, err
 }
 
 // Schema returns the version of the schema in the database.

@@ -196,7 +196,8 @@ func TestManyToolsAtOnce(t *testing.T) {
 				mu.Lock()
 				ends[r.Exit]++
 				mu.Unlock()
-				if !slices.Contains(allowed, r.Exit) {
+				another := r.Exit == 14 && strings.Contains(r.Output, "Hotfix Lab-hf1 is for shop-1 level 1.0") // a tool was faster
+				if !slices.Contains(allowed, r.Exit) && !another {
 					t.Errorf("%q: exit %d\n%s", args, r.Exit, r.Output)
 				}
 			}
