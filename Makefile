@@ -89,7 +89,7 @@ $(LINT):
 
 sweep: ## cut every operation of the tool off at every system call (SWEEP=full: no samples)
 	go test ./test/crash -run TestNothingIsEverHalfDone -count=1 -v -timeout 0 -args -sweep
-	go test ./test/crashservice -count=1 -v -timeout 0 -args -sweep $(if $(filter full,$(SWEEP)),,-most 12m)
+	go test ./test/crashservice -count=1 -v -timeout 0 -args -sweep $(if $(filter full,$(SWEEP)),,-most 8m)
 	go test ./test/network ./test/hostile ./test/concurrent -p 1 -count=1 -v -timeout 0 -args -sweep
 
 fuzz: ## every fuzz target for a minute each, or FUZZTIME=10m; JOBS=3 at a time

@@ -1,11 +1,13 @@
 package network
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -109,54 +111,83 @@ func (w *world) cuts(t *testing.T) {
 	}
 	t.Logf("the samples' seed is %d", *seed)
 	random := rand.New(rand.NewPCG(*seed, 6))
-	w.cutEach(t, random, 40, *sweep, "check")
-	w.cutEach(t, random, 40, *sweep && os.Getenv("SWEEP") == "full", "update")
+	w.cutEach(t, random, *sweep, "check")
+	w.cutEach(t, random, false, "update")
 }
 
-// cutEach cuts every answer of a command: at all bytes, or at the edges and a sample.
-func (w *world) cutEach(t *testing.T, random *rand.Rand, sample int, all bool, command string) {
+// cutEach cuts every answer of a command: at the edges and a sample, also at every byte of its
+// head, or with SWEEP=full at every byte.
+func (w *world) cutEach(t *testing.T, random *rand.Rand, heads bool, command string) {
 	s := w.site(t, w.certificate)
 	s.Set(nil)
 	s.want(0, nil, command)
 	answers := s.Seen()
-	tried, healed := 0, 0
+	var cuts []cut
 	for n, a := range answers {
-		points := []int64{random.Int64N(a.Whole)}
-		if *sweep {
-			points = append(points, 0, 1, a.Head-1, a.Head, a.Head+1, a.Whole-1)
-			for range sample {
-				points = append(points, random.Int64N(a.Whole))
-			}
-		}
-		if all && a.Whole < 64<<10 {
-			points = points[:0]
-			for at := range a.Whole {
-				points = append(points, at)
-			}
-		}
-		slices.Sort(points)
-		for _, point := range slices.Compact(points) {
-			if point < 0 || point >= a.Whole {
-				continue
-			}
-			// For ever only sometimes: who tries again waits.
+		for _, at := range bytesOf(a, random, heads) {
 			times := 1
-			if tried%12 == 11 {
-				times = 0
+			if len(cuts)%12 == 11 {
+				times = 0 // for ever only sometimes: who tries again waits
 			}
-			if w.cutOnce(s, command, nth(answers, n), faultproxy.Rule{Method: a.Method, Path: a.Path, Times: times, Fault: faultproxy.CutAt(point)}) {
-				healed++
-			}
-			tried++
-			if t.Failed() {
-				t.Fatalf("%s of %s cut after %d bytes, %d times", a.Method, a.Path, point, times)
-			}
+			cuts = append(cuts, cut{a, nth(answers, n), at, times})
 		}
 	}
-	t.Logf("%s: %d cuts in %d answers, %d healed without a word, bad = 0", command, tried, len(answers), healed)
-	if healed == 0 {
+	var healed atomic.Int64
+	t.Run(command, func(t *testing.T) {
+		for first := range together {
+			t.Run(fmt.Sprint(first), func(t *testing.T) {
+				t.Parallel()
+				s := w.site(t, w.certificate)
+				s.want(0, nil, command)
+				for i := first; i < len(cuts); i += together {
+					if w.cutOnce(s, command, cuts[i]) {
+						healed.Add(1)
+					}
+				}
+			})
+		}
+	})
+	t.Logf("%s: %d cuts in %d answers, %d healed without a word, bad = 0", command, len(cuts), len(answers), healed.Load())
+	if healed.Load() == 0 {
 		t.Error("nothing heals")
 	}
+}
+
+// together are the cuts that are made at one time: most of it is waiting.
+const together = 6
+
+// cut is one end of an answer: of the which-th to its path, after so many bytes.
+type cut struct {
+	answer faultproxy.Seen
+	which  int
+	at     int64
+	times  int // 0: each time
+}
+
+// sample is how many bytes of an answer are drawn.
+const sample = 40
+
+// bytesOf are the bytes of an answer at which it is cut.
+func bytesOf(a faultproxy.Seen, random *rand.Rand, heads bool) []int64 {
+	points := []int64{random.Int64N(a.Whole)}
+	if *sweep {
+		points = append(points, 0, 1, a.Head-1, a.Head, a.Head+1, a.Whole-1)
+		for range sample {
+			points = append(points, random.Int64N(a.Whole))
+		}
+	}
+	every := int64(0)
+	switch {
+	case os.Getenv("SWEEP") == "full":
+		every = a.Whole
+	case heads:
+		every = a.Head
+	}
+	for at := range every {
+		points = append(points, at)
+	}
+	slices.Sort(points)
+	return slices.DeleteFunc(slices.Compact(points), func(at int64) bool { return at < 0 || at >= a.Whole })
 }
 
 // nth is which of the requests to the same path the n-th is.
@@ -171,20 +202,19 @@ func nth(all []faultproxy.Seen, n int) int {
 }
 
 // cutOnce reports whether a cut healed within the run.
-func (w *world) cutOnce(s *site, command string, which int, rule faultproxy.Rule) bool {
+func (w *world) cutOnce(s *site, command string, c cut) bool {
 	s.t.Helper()
 	if command != "check" {
 		s.renew()
 	}
-	rule.First = which
-	s.Set(faultproxy.Plan{rule})
+	s.Set(faultproxy.Plan{{Method: c.answer.Method, Path: c.answer.Path, First: c.which, Times: c.times, Fault: faultproxy.CutAt(c.at)}})
 	before := s.tree()
 	r := s.run(command)
 	if r.Exit == 0 {
 		return true
 	}
 	if r.Exit != 13 || !strings.Contains(r.Output, "broke off") || s.tree() != before {
-		s.t.Errorf("exit %d:\n%s", r.Exit, r.Output)
+		s.t.Fatalf("%s of %s cut after %d bytes, %d times: exit %d:\n%s", c.answer.Method, c.answer.Path, c.at, c.times, r.Exit, r.Output)
 	}
 	s.Set(nil)
 	s.want(0, nil, command)
