@@ -1,8 +1,8 @@
 // Package template prints a value the way somebody asks for it, in the language of the standard
 // library's text/template: read by its parser, evaluated here. What evaluates it there looks up
-// methods by a name that only the template knows, so that no linker can leave out any method of
-// anything; that was an eighth of the update tool (docs/decisions/2026-11-24-size.md). Here a
-// value has fields only, and that is the whole difference.
+// methods by names that only the template knows, so that the linker can leave out no exported
+// method of anything; that was an eighth of the update tool (docs/decisions/2026-11-24-size.md).
+// Here a value is a text, a number, a list of texts or a struct of such, and has no methods.
 package template
 
 import (
