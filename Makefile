@@ -55,6 +55,7 @@ cross:
 	  GOOS=$${t%/*} GOARCH=$${t#*/} scripts/build-uplevel build/cross/uplevel-$${t%/*}-$${t#*/} || exit 1; \
 	  size=$$(stat -c %s build/cross/uplevel-$${t%/*}-$${t#*/}); \
 	  test $$size -le 16000000 || { echo "uplevel for $$t is $$size bytes, the limit is 16,000,000"; exit 1; }; \
+	  ! grep -qaF 'text/template.(*state)' build/cross/uplevel-$${t%/*}-$${t#*/} || { echo "uplevel for $$t executes text/template, which keeps every method (docs/decisions/2026-11-24-size.md)"; exit 1; }; \
 	done
 
 tidy:

@@ -7,9 +7,10 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"text/template"
 
 	"github.com/spf13/cobra"
+
+	"uplevel/internal/template"
 )
 
 // version and released are set when a release is built: -ldflags "-X main.version=1.0.0".
@@ -62,12 +63,8 @@ func (t *tool) tellVersion() error {
 // checkTemplate refuses a template that cannot be printed before anything is done: after
 // an update it would be too late. The sample is of the kind that will be printed.
 func (t *tool) checkTemplate(sample any) error {
-	tpl, err := template.New("template").Parse(t.options.template)
-	if err == nil {
-		err = tpl.Execute(io.Discard, sample)
-	}
-	if err != nil {
-		return usage("Correct --template.", "--template: %w", err)
+	if err := t.fillTemplate(io.Discard, sample); err != nil {
+		return usage("Correct --template.", "%w", err)
 	}
 	return nil
 }
@@ -75,18 +72,25 @@ func (t *tool) checkTemplate(sample any) error {
 // printTemplate prints data through the operator's own template, whole or not at all.
 func (t *tool) printTemplate(data any) error {
 	var text strings.Builder
-	tpl, err := template.New("template").Parse(t.options.template)
-	if err == nil {
-		err = tpl.Execute(&text, data)
-	}
-	if err != nil {
-		return fmt.Errorf("--template: %w", err)
+	if err := t.fillTemplate(&text, data); err != nil {
+		return err
 	}
 	text.WriteByte('\n')
 	if t.terminal() {
 		t.sayf("%s", text.String())
 		return nil
 	}
-	_, err = io.WriteString(t.stdout, text.String()) // a script gets what its template says
+	_, err := io.WriteString(t.stdout, text.String()) // a script gets what its template says
 	return err
+}
+
+func (t *tool) fillTemplate(w io.Writer, data any) error {
+	tpl, err := template.Parse(t.options.template)
+	if err == nil {
+		err = tpl.Execute(w, data)
+	}
+	if err != nil {
+		return fmt.Errorf("--template: %w", err)
+	}
+	return nil
 }

@@ -23,7 +23,7 @@ import (
 // one another.
 func floors() [][]string {
 	return [][]string{
-		{"digest", "problem", "durable", "plain", "bounded"},
+		{"digest", "problem", "durable", "plain", "bounded", "template"},
 		{"manifest"},
 		{"release", "advisory"},
 		{"entitlement", "fleet", "hotfix", "policy", "statefile"},
