@@ -126,7 +126,7 @@ func (w *world) cutEach(t *testing.T, random *rand.Rand, heads bool, command str
 	for n, a := range answers {
 		for _, at := range bytesOf(a, random, heads) {
 			times := 1
-			if len(cuts)%12 == 11 {
+			if len(cuts)%40 == 39 {
 				times = 0 // for ever only sometimes: who tries again waits
 			}
 			cuts = append(cuts, cut{a, nth(answers, n), at, times})
@@ -154,7 +154,7 @@ func (w *world) cutEach(t *testing.T, random *rand.Rand, heads bool, command str
 }
 
 // together are the cuts that are made at one time: most of it is waiting.
-const together = 6
+const together = 16
 
 // cut is one end of an answer: of the which-th to its path, after so many bytes.
 type cut struct {
