@@ -97,6 +97,7 @@ fuzz: ## every fuzz target for a minute each, or FUZZTIME=10m; JOBS=3 at a time
 	scripts/fuzz -t $(or $(FUZZTIME),1m) -j $(or $(JOBS),1)
 
 bench: ## measure the tool beside its peers and write docs/performance.md
+	@scripts/install-peers
 	go run ./test/bench -o docs/performance.md
 
 merging: ## write docs/merging.md, the manual of merges, from its cases

@@ -28,8 +28,9 @@ func floors() [][]string {
 		{"release", "advisory"},
 		{"entitlement", "fleet", "hotfix", "policy", "statefile"},
 		{"entitlement/access"},
-		{"object", "blob", "plan", "trust", "merge", "archive", "delta", "proxy", "copytree"},
-		{"merge/formats", "merge/unified", "blob/dir", "blob/mem", "blob/blobtest", "trust/refresh", "trust/sign", "trust/online", "trust/trusttest", "proxy/proxytest", "api", "bundle"},
+		{"object", "blob", "plan", "trust", "merge", "archive/anatomy", "archive/deflater", "delta/rangecode", "proxy", "copytree"},
+		{"archive", "archive/layout", "delta/lz", "delta/edit", "merge/formats", "merge/unified", "blob/dir", "blob/mem", "blob/blobtest", "trust/refresh", "trust/sign", "trust/online", "trust/trusttest", "proxy/proxytest", "api", "bundle"},
+		{"delta"},
 		{"fetch", "reconcile", "install", "selfupdate", "fsck", "publish", "support"},
 		{"update", "offline", "server", "sqlstore", "doctor"},
 	}

@@ -25,6 +25,7 @@ const (
 func over() map[string]string {
 	return map[string]string{
 		"chain cmd/uplevel-publish": "wiring adds one to the seven of publish, which verifies what it reads before it signs",
+		"package delta":             "one format with both its directions: whoever reads a step finds beside it who writes it",
 		"package api":               "one language and its client, which tells apart whatever a network does to an answer",
 		"package update":            "one use case with ten commands; its parts share one value and splitting would only move it",
 		"package server":            "a handler a route over one value; what it decides lies below it",

@@ -1,6 +1,12 @@
 package main
 
-import "testing"
+import (
+	"encoding/xml"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
 
 // TestEveryMeasurementWorks runs the short form: every measurement is made, no figure
 // is judged.
@@ -39,5 +45,42 @@ func TestJudgeSeesDamage(t *testing.T) {
 		if got := j.damage([]byte(c.merged)); got != c.want {
 			t.Errorf("%s %q: %q, want %q", c.name, c.merged, got, c.want)
 		}
+	}
+}
+
+// TestPartsHaveNames shows that a part that there is not is no benchmark that passes.
+func TestPartsHaveNames(t *testing.T) {
+	t.Parallel()
+	if err := run(t.Context(), "delta", true, ""); err == nil {
+		t.Error("there is no part delta")
+	}
+}
+
+// TestDeltasAreWritten runs the short form of the deltas' part and shows that its tables and
+// its plot come to where they belong.
+func TestDeltasAreWritten(t *testing.T) {
+	t.Chdir("../..")
+	out := filepath.Join(t.TempDir(), "performance.md")
+	if err := os.WriteFile(out, []byte("before\n<!-- deltas -->\nold\n<!-- /deltas -->\nafter\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), "deltas", true, out); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plot, err := os.ReadFile(filepath.Join(filepath.Dir(out), "deltas.svg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"before\n", "| made up |", "after\n"} {
+		if !strings.Contains(string(text), want) || strings.Contains(string(text), "old\n") {
+			t.Errorf("there is no %q in\n%s", want, text)
+		}
+	}
+	if err := xml.Unmarshal(plot, new(struct{})); err != nil {
+		t.Error(err)
 	}
 }

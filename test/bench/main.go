@@ -32,22 +32,36 @@ type row struct{ what, ours, peer, ratio, goal string }
 
 func main() {
 	short := flag.Bool("short", false, "small inputs: show that every measurement works")
-	only := flag.Bool("asking", false, "only compare how often a merge asks")
-	out := flag.String("o", "", "write the table between the markers of this Markdown file")
+	only := flag.String("only", "", "measure one `PART` alone: bench, asking or deltas")
+	out := flag.String("o", "", "write the tables between the markers of this Markdown file, and the plot beside it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	var err error
-	if !*only {
-		err = measure(ctx, *short, *out)
-	}
-	if err == nil {
-		err = compareAsking(ctx, *short, *out)
-	}
+	err := run(ctx, *only, *short, *out)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func run(ctx context.Context, only string, short bool, out string) error {
+	known := false
+	for _, part := range []struct {
+		name string
+		do   func(ctx context.Context, short bool, out string) error
+	}{{"bench", measure}, {"asking", compareAsking}, {"deltas", compareDeltas}} {
+		if only != "" && only != part.name {
+			continue
+		}
+		known = true
+		if err := part.do(ctx, short, out); err != nil {
+			return err
+		}
+	}
+	if !known {
+		return fmt.Errorf("there is no part %q: there are bench, asking and deltas", only)
+	}
+	return nil
 }
 
 func measure(ctx context.Context, short bool, out string) error {

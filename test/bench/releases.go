@@ -1,26 +1,20 @@
 package main
 
 import (
-	"archive/tar"
 	"archive/zip"
 	"bytes"
-	"compress/gzip"
 	"context"
-	"crypto/sha512"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
 	"uplevel/internal/merge/formats"
+	"uplevel/test/bench/npm"
 )
 
 // product is a product on npm at two releases, pinned by digest.
@@ -70,9 +64,6 @@ func products() []product {
 // fetch returns the files of every product that its vendor changed. What lies verified in
 // cache is not fetched again.
 func fetch(ctx context.Context, cache string) ([]shipped, error) {
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return nil, err
-	}
 	var all []shipped
 	for _, p := range products() {
 		old, err := p.release(ctx, cache, p.oldVersion, p.oldDigest)
@@ -99,68 +90,41 @@ func fetch(ctx context.Context, cache string) ([]shipped, error) {
 
 // release returns the configuration files of one release.
 func (p product) release(ctx context.Context, cache, version, digest string) (map[string][]byte, error) {
-	name := filepath.Join(cache, fmt.Sprintf("%s-%s.tgz", p.name, version))
-	data, err := os.ReadFile(name)
-	if err != nil || !pinned(data, digest) {
-		npm := exec.CommandContext(ctx, "npm", "pack", "--silent", p.name+"@"+version)
-		npm.Dir = cache
-		if said, err := npm.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("npm cannot fetch %s %s: check the network or npm's registry setting (%.200s)", p.name, version, said)
-		}
-		if data, err = os.ReadFile(name); err != nil {
-			return nil, err
-		}
-		if !pinned(data, digest) {
-			return nil, errors.Join(fmt.Errorf("%s does not have its pinned digest", name), os.Remove(name))
-		}
+	data, err := npm.Release{Name: p.name, Version: version, Digest: digest}.Fetch(ctx, cache)
+	if err != nil {
+		return nil, err
 	}
 	files, err := p.unpack(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s %s: %w", p.name, version, err)
 	}
 	return files, nil
 }
 
-func pinned(data []byte, digest string) bool {
-	sum := sha512.Sum512(data)
-	return base64.StdEncoding.EncodeToString(sum[:]) == digest
-}
-
 // unpack reads what is wanted of a package into memory.
 func (p product) unpack(data []byte) (map[string][]byte, error) {
-	unzipped, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
 	all := map[string][]byte{}
 	var list []string
-	for members := tar.NewReader(unzipped); ; {
-		h, err := members.Next()
-		if errors.Is(err, io.EOF) {
-			break
+	err := npm.Files(data, func(name string, _ os.FileMode, r io.Reader) error {
+		if !strings.HasPrefix(name, p.folder) || !p.wants(name) {
+			return nil
 		}
+		content, err := io.ReadAll(io.LimitReader(r, 64<<20))
 		if err != nil {
-			return nil, err
-		}
-		_, name, _ := strings.Cut(h.Name, "/")
-		if h.Typeflag != tar.TypeReg || !strings.HasPrefix(name, p.folder) || !p.wants(name) {
-			continue
-		}
-		content, err := io.ReadAll(io.LimitReader(members, 64<<20))
-		if err != nil {
-			return nil, err
+			return err
 		}
 		if !p.bundles {
 			all[name] = content
 		} else if line, ok := bundle(name, content); ok {
 			list = append(list, line)
 		}
-	}
+		return nil
+	})
 	if p.bundles {
 		slices.Sort(list)
 		all["bundles.info"] = []byte("#encoding=UTF-8\n#version=1\n" + strings.Join(list, ""))
 	}
-	return all, nil
+	return all, err
 }
 
 // wants reports whether a file is configuration: what belongs to the package itself, to
