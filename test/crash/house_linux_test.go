@@ -178,6 +178,7 @@ func (h *house) cut(loss powercut.Loss, up bool) error {
 			of = []powercut.Loss{powercut.Unflushed, powercut.Flushed}[n]
 		case secondLost:
 			of = []powercut.Loss{powercut.Flushed, powercut.Unflushed}[n]
+		case powercut.Flushed, powercut.Unflushed: // both lose alike
 		}
 		all = errors.Join(all, d.Shut(of))
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	sweep = flag.Bool("sweep", false, "cut at every byte of heads, and at more of the rest; with SWEEP=full at every byte")
+	sweep = flag.Bool("sweep", false, "cut at many bytes; with SWEEP=full at every byte")
 	seed  = flag.Uint64("seed", 0, "seed of the samples; 0: by the clock, printed")
 )
 
