@@ -111,20 +111,20 @@ func (w *world) cuts(t *testing.T) {
 	}
 	t.Logf("the samples' seed is %d", *seed)
 	random := rand.New(rand.NewPCG(*seed, 6))
-	w.cutEach(t, random, "check")
-	w.cutEach(t, random, "update")
+	w.cutEach(t, random, 20, "check")
+	w.cutEach(t, random, 4, "update")
 }
 
-// cutEach cuts every answer of a command: at the edges and at samples of head and body, with
-// SWEEP=full at every byte.
-func (w *world) cutEach(t *testing.T, random *rand.Rand, command string) {
+// cutEach cuts every answer of a command: at the edges and at sample bytes each of its head and
+// of all of it, with SWEEP=full at every byte.
+func (w *world) cutEach(t *testing.T, random *rand.Rand, sample int, command string) {
 	s := w.site(t, w.certificate)
 	s.Set(nil)
 	s.want(0, nil, command)
 	answers := s.Seen()
 	var cuts []cut
 	for n, a := range answers {
-		for _, at := range bytesOf(a, random) {
+		for _, at := range bytesOf(a, random, sample) {
 			times := 1
 			if len(cuts)%40 == 39 {
 				times = 0 // for ever only sometimes: who tries again waits
@@ -164,11 +164,8 @@ type cut struct {
 	times  int // 0: each time
 }
 
-// sample is how many bytes of a head, and of a whole answer, are drawn.
-const sample = 20
-
 // bytesOf are the bytes of an answer at which it is cut.
-func bytesOf(a faultproxy.Seen, random *rand.Rand) []int64 {
+func bytesOf(a faultproxy.Seen, random *rand.Rand, sample int) []int64 {
 	points := []int64{random.Int64N(a.Whole)}
 	if *sweep {
 		points = append(points, 0, 1, a.Head-1, a.Head, a.Head+1, a.Whole-1)
