@@ -39,7 +39,7 @@ tools-all: ## the update tool for every system, into build/bin/tools: VERSION=1.
 
 test: deps ## install what the tests need, then run them all
 	go test -race -timeout 18m ./...
-	go test -timeout 5m -run Large ./internal/delta
+	go test -timeout 5m -run TestLargeContentsAreWindowed ./internal/delta
 
 deps:
 	@scripts/install-deps
